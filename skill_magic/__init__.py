@@ -1,0 +1,1 @@
+"""Run containerised programs from a notebook."""

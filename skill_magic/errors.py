@@ -1,0 +1,173 @@
+"""Everything that can go wrong, as one tree; each error carries a hint.
+
+.. code-block:: text
+
+    SkillError
+    ├── CommandError            the words on the line cannot be read
+    ├── SpecError               invalid input; .violations lists every fault ("error" in `skill check`)
+    │   └── ManifestError       ... in a manifest
+    ├── SkillNotFound           no such skill; names the near miss and where we looked
+    ├── PolicyError             refused by the policy; .violations ("deny", or "trust" when all are liftable)
+    ├── EngineError             the engine said no, or says nothing
+    │   ├── EngineUnavailable   no client, no daemon, no permission, no such context; .problem says which
+    │   ├── EngineLost          it stopped answering in the middle of a run
+    │   ├── ImageError          pull failed; .problem says why
+    │   └── GpuUnavailable      `gpus` asked of an engine that has none
+    └── RunError                the tool ran and did not succeed; .result
+        ├── SkillFailed         exit code other than 0
+        ├── SkillKilled         out of memory, or killed from outside
+        ├── SkillTimeout        ran past --timeout
+        └── SkillInterrupted    stopped by a person (also a KeyboardInterrupt)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .findings import Violation
+    from .result import RunResult
+
+__all__ = [
+    "CommandError",
+    "EngineError",
+    "EngineLost",
+    "EngineUnavailable",
+    "GpuUnavailable",
+    "ImageError",
+    "ManifestError",
+    "PolicyError",
+    "RunError",
+    "SkillError",
+    "SkillFailed",
+    "SkillInterrupted",
+    "SkillKilled",
+    "SkillNotFound",
+    "SkillTimeout",
+    "SpecError",
+]
+
+
+class SkillError(Exception):
+    """Base of all errors of this package.
+
+    :param message: what is wrong, one or a few lines of plain text.
+    :param hint: the way out; an empty string where the message says it already.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def lines(self) -> list[str]:
+        """The error as the few lines that a person reads, hint last."""
+        text = self.message.splitlines() or [""]
+        first = f"{type(self).__name__}: {text[0]}"
+        return [first, *text[1:], *([f"hint: {self.hint}"] if self.hint else [])]
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython's hook: shows these lines instead of a traceback, in the notebook and in a terminal, and the cell
+        # still counts as failed, so that Run All, nbclient and papermill stop.
+        return self.lines()
+
+
+class CommandError(SkillError):
+    """The words on a ``%skill`` line or after ``skill`` cannot be read."""
+
+
+class _Findings(SkillError):
+    def __init__(self, message: str, violations: Sequence[Violation], hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.violations = tuple(violations)
+
+    def lines(self) -> list[str]:
+        head = super().lines()
+        body: list[str] = []
+        for violation in self.violations:
+            where = f"{violation.place}: " if violation.place else ""
+            body.append(f"  {where}{violation.field} = {violation.value!r} [{violation.code}]")
+            body.append(f"    {violation.reason} {violation.fix}".rstrip())
+        split = len(head) - (1 if self.hint else 0)
+        return [*head[:split], *body, *head[split:]]
+
+
+class SpecError(_Findings):
+    """Input that is not valid; nothing was asked of the engine."""
+
+
+class ManifestError(SpecError):
+    """A manifest that cannot be read or holds faults."""
+
+
+class SkillNotFound(SkillError):
+    """No manifest in reach has a skill of that name."""
+
+
+class PolicyError(_Findings):
+    """The policy refuses the run; nothing was asked of the engine."""
+
+    @property
+    def liftable(self) -> bool:
+        """Whether grants can lift every violation."""
+        return all(violation.liftable for violation in self.violations)
+
+
+class EngineError(SkillError):
+    """The Docker engine refused a request or is not to be had."""
+
+
+class EngineUnavailable(EngineError):
+    """No engine can be reached.
+
+    :param problem: one of ``no-client``, ``no-daemon``, ``no-permission``, ``no-context``, ``no-answer``.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, problem: str = "no-daemon") -> None:
+        super().__init__(message, hint)
+        self.problem = problem
+
+
+class EngineLost(EngineError):
+    """The engine stopped answering in the middle of a run."""
+
+
+class ImageError(EngineError):
+    """An image cannot be had.
+
+    :param problem: one of ``unreachable``, ``unknown``, ``denied``, ``rate-limit``, ``no-space``, ``platform``,
+        ``not-local`` (pull forbidden by the caller), ``stopped``, ``failed``.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, problem: str = "failed") -> None:
+        super().__init__(message, hint)
+        self.problem = problem
+
+
+class GpuUnavailable(EngineError):
+    """The skill wants a GPU and the engine has no support for one."""
+
+
+class RunError(SkillError):
+    """The tool was started and did not succeed. ``result`` holds all that is known of the run."""
+
+    def __init__(self, message: str, hint: str = "", *, result: RunResult) -> None:
+        super().__init__(message, hint)
+        self.result = result
+
+
+class SkillFailed(RunError):
+    """The tool ended with an exit code other than 0."""
+
+
+class SkillKilled(RunError):
+    """The tool was killed: out of memory, or by somebody else."""
+
+
+class SkillTimeout(RunError):
+    """The run took longer than its ``--timeout``."""
+
+
+class SkillInterrupted(RunError, KeyboardInterrupt):
+    """A person stopped the run; a :class:`KeyboardInterrupt` too, so that loops around it end."""
