@@ -1,0 +1,1 @@
+"""Views: they watch events and show results; nothing here decides or changes a run."""
