@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
-from .events import State, Usage
+from .events import Event, Finished, Note, Output, Started, State, Usage
+from .files import FileChange
+from .output import OutputLog, SavedOutput
 
+if TYPE_CHECKING:
+    from .errors import RunError
+    from .host import Host
+    from .spec import RunSpec
 
-@dataclass(frozen=True)
-class FileChange:
-    """A file that the run made or changed, below the notebook's directory; ``path`` is relative to it."""
+__all__ = ["MIME", "FileChange", "Recorder", "RunResult"]
 
-    path: str
-    kind: Literal["created", "changed"]
-    size: int
+MIME = "application/vnd.skill-magic.run+json"
+"""The key figures as data, beside the HTML and the text, for tools that read notebooks."""
+
+SAMPLES = 600
+"""At most this many samples of usage are kept; a long run keeps every second, fourth, … one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,7 +31,12 @@ class RunResult:
     """One finished run. Times in seconds, sizes in bytes; ``None`` where it was too short to sample.
 
     :param args: the tool's arguments; :param command_line: the equivalent ``docker run`` line, secrets redacted.
-    :param log: file that holds all output where it was too long to keep in memory, else ``None``.
+    :param started: seconds since the epoch.
+    :param memory_limit: the limit that was in force; :param timeout: the run's ``--timeout``.
+    :param error: the engine's own words where it could not start the tool.
+    :param output: all that the tool wrote; read it as ``stdout``, ``stderr``, ``stdout_bytes``, ``stderr_bytes``.
+    :param samples: usage over time, at most :data:`SAMPLES`.
+    :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
     """
 
     skill: str
@@ -34,10 +46,11 @@ class RunResult:
     exit_code: int | None
     duration: float
     started: float
-    stdout_bytes: bytes = b""
-    stderr_bytes: bytes = b""
+    output: SavedOutput = field(default_factory=SavedOutput)
     digest: str | None = None
+    image_id: str | None = None
     command_line: str = ""
+    network: str = "none"
     cpu_seconds: float | None = None
     peak_memory: int | None = None
     memory_limit: int | None = None
@@ -45,13 +58,210 @@ class RunResult:
     network_out: int | None = None
     block_in: int | None = None
     block_out: int | None = None
+    timeout: float | None = None
+    error_text: str = ""
     files: tuple[FileChange, ...] = ()
+    directory: Path | None = None
     notes: tuple[str, ...] = ()
     samples: tuple[Usage, ...] = ()
-    log: Path | None = None
     lines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether the tool ended by itself with exit code 0."""
         return self.state == "finished"
+
+    @property
+    def stdout_bytes(self) -> bytes:
+        """Standard output as the tool wrote it. Raises SkillError where its log file is gone."""
+        return self.output.stdout.read()
+
+    @property
+    def stderr_bytes(self) -> bytes:
+        """Standard error as the tool wrote it. Raises SkillError where its log file is gone."""
+        return self.output.stderr.read()
+
+    @property
+    def stdout(self) -> str:
+        """Standard output as text; bytes that are not UTF-8 become U+FFFD."""
+        return self.stdout_bytes.decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """Standard error as text; bytes that are not UTF-8 become U+FFFD."""
+        return self.stderr_bytes.decode("utf-8", "replace")
+
+    @property
+    def log(self) -> Path | None:
+        """The file with the output that was too long to keep in memory, else ``None``; stdout's where both were."""
+        logs = self.output.logs
+        return logs.get("stdout") or logs.get("stderr")
+
+    def error(self) -> RunError | None:
+        """What to raise for this result: ``None`` for a run that ended well."""
+        from .views import words
+
+        return words.error(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The key figures as JSON values; no output, no secrets."""
+        from .views import words
+
+        return words.as_dict(self)
+
+    def shown_in(self, execution_count: int | None) -> None:
+        """Remember the cell that has shown this result already, so that returning it there does not show it twice."""
+        object.__setattr__(self, "_shown", execution_count)
+
+    def __repr__(self) -> str:
+        from .views import words
+
+        return words.one_line(self)
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        from .views import card
+
+        makers = {"text/plain": card.text, "text/html": card.html, MIME: RunResult.as_dict}
+        wanted = [mime for mime in makers if include is None or mime in include]
+        return {mime: makers[mime](self) for mime in wanted if mime not in (exclude or ())}
+
+    def _ipython_display_(self) -> None:
+        # A cell that ends in `%skill …` has shown the run already; IPython would show the value once more.
+        from IPython import get_ipython
+        from IPython.display import display
+
+        shell = get_ipython()
+        shown = getattr(self, "_shown", None)
+        if shell is not None and shown is not None and shell.execution_count == shown:
+            return
+        if shell is None:
+            print(repr(self))  # noqa: T201
+            return
+        display(self._repr_mimebundle_(), raw=True)
+
+
+class Recorder:
+    """Follows the events of one run and makes its result.
+
+    :param command_line: the equivalent ``docker run`` line, redacted, for the card; made here where it is empty.
+    """
+
+    def __init__(self, spec: RunSpec, host: Host, *, command_line: str = "") -> None:
+        from .files import Watch
+
+        self._spec = spec
+        self._host = host
+        self._command_line = command_line
+        self._output = OutputLog(host.cache_dir / "runs")
+        self._notes = list(spec.notes)
+        self._usage = _Samples()
+        self._started: Started | None = None
+        self._finished: Finished | None = None
+        self._created = time.time()
+        self._result: RunResult | None = None
+        self._watch = Watch(spec, host)
+
+    def event(self, event: Event) -> None:
+        """Take one event. Never raises for what a tool wrote."""
+        if isinstance(event, Output):
+            self._output.write(event.stream, event.data)
+        elif isinstance(event, Usage):
+            self._usage.add(event)
+        elif isinstance(event, Note):
+            self._notes.append(event.text)
+        elif isinstance(event, Started):
+            self._started = event
+        elif isinstance(event, Finished):
+            self._finished = event
+
+    def result(self) -> RunResult:
+        """The result, the same one however often it is asked for. Without a Finished event the engine was lost."""
+        if self._result is None:
+            self._result = self._make()
+        return self._result
+
+    def _make(self) -> RunResult:
+        spec = self._spec
+        began = self._started.time if self._started else self._created
+        end = self._finished or Finished("lost", None, max(time.time() - began, 0.0), began)
+        output = self._output.close()
+        files, notes = self._watch.changes()
+        last = self._usage.last
+        return RunResult(
+            skill=spec.skill,
+            args=spec.args,
+            image=spec.image,
+            state=end.state,
+            exit_code=end.exit_code,
+            duration=end.duration,
+            started=end.started or began,
+            output=output,
+            digest=self._started.digest if self._started else None,
+            image_id=self._started.image_id if self._started else None,
+            command_line=self._command_line or _docker_run_line(spec),
+            network=spec.network,
+            cpu_seconds=last.cpu_seconds if last else None,
+            peak_memory=self._usage.peak if last else None,
+            memory_limit=(last.memory_limit if last else None) or spec.limits.memory,
+            network_in=last.network_in if last else None,
+            network_out=last.network_out if last else None,
+            block_in=last.block_in if last else None,
+            block_out=last.block_out if last else None,
+            timeout=spec.timeout,
+            error_text=end.error,
+            files=files,
+            directory=spec.directory,
+            notes=tuple(dict.fromkeys([*self._notes, *self._output.notes, *notes])),
+            samples=self._usage.kept(),
+            lines=_places(spec, self._host),
+        )
+
+
+class _Samples:
+    """Usage over time in bounded memory."""
+
+    def __init__(self) -> None:
+        self.last: Usage | None = None
+        self.peak = 0
+        self._kept: list[Usage] = []
+        self._step = 1
+        self._count = 0
+
+    def add(self, sample: Usage) -> None:
+        self.last = sample
+        self.peak = max(self.peak, sample.memory, sample.memory_peak)
+        if self._count % self._step == 0:
+            self._kept.append(sample)
+        self._count += 1
+        if len(self._kept) >= SAMPLES:
+            del self._kept[1::2]
+            self._step *= 2
+
+    def kept(self) -> tuple[Usage, ...]:
+        if self.last is None or self._kept[-1] is self.last:
+            return tuple(self._kept)
+        return (*self._kept, self.last)
+
+
+def _docker_run_line(spec: RunSpec) -> str:
+    from .dockerline import docker_run_line
+
+    return docker_run_line(spec)
+
+
+def _places(spec: RunSpec, host: Host) -> dict[str, str]:
+    """Where the keys stand that a person changes to make a run succeed; the manifest as a short path."""
+    key = spec.limits.memory_field
+    if not key:
+        return {}
+    if key.startswith("-") or spec.file is None or spec.origin == "bundled":
+        return {"memory": ""}
+    path = spec.file
+    for base, mark in ((spec.directory, ""), (host.home, "~/")):
+        if path.is_relative_to(base):
+            path = Path(mark + str(path.relative_to(base)))
+            break
+    line = spec.line_of(key)
+    return {"memory": f"{path}:{line}" if line is not None else str(path)}

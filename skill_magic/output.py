@@ -1,0 +1,321 @@
+"""Keeping what a tool wrote: every byte, in memory while it is little, in files once it is much.
+
+A stream's first :data:`MEMORY_LIMIT` bytes are held in memory; a stream that goes on is moved to a log file below
+``CACHE/runs/`` and grows there. Results read it from there when asked. Old logs are removed when a new one is begun.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shutil
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO, Literal
+
+from .errors import SkillError
+
+StreamName = Literal["stdout", "stderr"]
+
+MEMORY_LIMIT = 1024 * 1024
+"""Bytes of one stream that stay in memory; more moves the stream to a file."""
+
+HEAD_LIMIT = 32 * 1024
+TAIL_LIMIT = 32 * 1024
+"""Bytes of output, both streams together, that a card can show from its start and from its end."""
+
+KEEP_RUNS = 20
+KEEP_DAYS = 7
+KEEP_BYTES = 1024**3
+"""Retention of log directories: the newest runs, not older, not more together. Logs being written are never removed."""
+
+FREE_FLOOR = 512 * 1024 * 1024
+"""Bytes that a log leaves free on its disk; a tool that writes without end must not fill the machine."""
+
+_CHECK_EVERY = 32 * 1024 * 1024
+_LINE = 4 * 1024
+_OVERDRAWN = re.compile(rb"[^\r\n]+\r(?=[^\r\n]+\r)")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Bytes of one stream, in the order they came."""
+
+    stream: StreamName
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One stream after the end: in memory, or in a file.
+
+    :param size: bytes the tool wrote. :param lost: those of them that could not be kept.
+    """
+
+    data: bytes = field(default=b"", repr=False)
+    path: Path | None = None
+    size: int = 0
+    lost: int = 0
+
+    def read(self) -> bytes:
+        """All bytes that were kept. Raises SkillError where the log is gone."""
+        if self.path is None:
+            return self.data
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise SkillError(
+                f"the log of this run cannot be read: {self.path}: {error.strerror}",
+                f"logs are kept for {KEEP_DAYS} days and for the newest {KEEP_RUNS} runs that wrote much",
+            ) from None
+
+
+@dataclass(frozen=True)
+class SavedOutput:
+    """All output of a run after its end.
+
+    :param head: what is shown first; all there is where ``omitted_bytes`` is 0. :param tail: what is shown last.
+    :param omitted_lines: line ends between the two.
+    """
+
+    stdout: Saved = Saved()
+    stderr: Saved = Saved()
+    head: tuple[Piece, ...] = ()
+    tail: tuple[Piece, ...] = ()
+    omitted_lines: int = 0
+    omitted_bytes: int = 0
+
+    @property
+    def logs(self) -> dict[StreamName, Path]:
+        """The streams that were moved to files."""
+        found: dict[StreamName, Path] = {}
+        if self.stdout.path is not None:
+            found["stdout"] = self.stdout.path
+        if self.stderr.path is not None:
+            found["stderr"] = self.stderr.path
+        return found
+
+
+def saved(stdout: bytes = b"", stderr: bytes = b"") -> SavedOutput:
+    """The value for output that is already at hand, stdout first."""
+    log = OutputLog(None)
+    log.write("stdout", stdout)
+    log.write("stderr", stderr)
+    return log.close()
+
+
+class OutputLog:
+    """Takes output while a tool runs. ``close`` gives the value to keep; nothing may be written afterwards.
+
+    :param directory: where log directories are made (``CACHE/runs``); ``None`` keeps all in memory.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._runs = directory
+        self._own: Path | None = None
+        self._streams = {"stdout": _Stream(), "stderr": _Stream()}
+        self._shown = Shown()
+        self.notes: list[str] = []
+
+    def write(self, stream: StreamName, data: bytes) -> None:
+        """Keep ``data``. Never raises for a full or unwritable disk: a note says what could not be kept."""
+        if not data:
+            return
+        self._shown.write(stream, data)
+        kept = self._streams[stream]
+        kept.size += len(data)
+        if kept.failed:
+            return
+        try:
+            if kept.file is not None:
+                kept.append(data)
+                return
+            kept.parts.append(data)
+            if kept.size > MEMORY_LIMIT and self._runs is not None:
+                self._spill(stream, kept)
+        except OSError as error:
+            self._give_up(stream, kept, error)
+
+    def close(self) -> SavedOutput:
+        """The end. Log files are complete on disk when this returns."""
+        for name, kept in self._streams.items():
+            try:
+                if kept.file is not None:
+                    kept.file.close()
+            except OSError as error:
+                self._give_up(name, kept, error)
+        stdout, stderr = (self._streams[name].saved() for name in ("stdout", "stderr"))
+        return SavedOutput(stdout, stderr, *self._shown.take())
+
+    def _spill(self, stream: StreamName, kept: _Stream) -> None:
+        if self._own is None and self._runs is not None:
+            self._own = make_directory(self._runs)
+        assert self._own is not None  # noqa: S101  (set just above)
+        kept.open(self._own / f"{stream}.log")
+        for part in kept.parts:
+            kept.append(part)
+        kept.parts.clear()
+
+    def _give_up(self, stream: str, kept: _Stream, error: OSError) -> None:
+        kept.failed = True
+        where = f" to {kept.path}" if kept.path else ""
+        self.notes.append(
+            f"not all of {stream} could be kept: writing{where} failed: {error.strerror or error}"
+        )
+        if kept.parts and kept.path is not None:  # memory still has more than the file
+            kept.path.unlink(missing_ok=True)
+            kept.path = None
+
+
+class _Stream:
+    """One stream while it is written."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.file: BinaryIO | None = None
+        self.path: Path | None = None
+        self.size = 0
+        self.failed = False
+        self._unchecked = 0
+
+    def open(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)  # output may hold what only its owner may read
+        self.file = os.fdopen(descriptor, "wb", buffering=256 * 1024)
+        self.path = path
+        with contextlib.suppress(OSError):  # a file system without locks: retention then goes by age alone
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def append(self, data: bytes) -> None:
+        assert self.file is not None  # noqa: S101
+        assert self.path is not None  # noqa: S101
+        if self._unchecked <= 0:
+            if shutil.disk_usage(self.path.parent).free < FREE_FLOOR:
+                raise OSError(errno.ENOSPC, f"less than {FREE_FLOOR >> 20} MiB are free on the disk")
+            self._unchecked = _CHECK_EVERY
+        self.file.write(data)
+        self._unchecked -= len(data)
+
+    def saved(self) -> Saved:
+        if self.path is None:
+            data = b"".join(self.parts)
+            return Saved(data, None, self.size, self.size - len(data))
+        try:
+            kept = self.path.stat().st_size
+        except OSError:
+            kept = 0
+        return Saved(b"", self.path, self.size, max(self.size - kept, 0))
+
+
+class Shown:
+    """The start and the end of the output in the order it came, in bounded memory.
+
+    Under a flood only counting costs anything: bytes are looked at when the end has grown to twice its room.
+    """
+
+    def __init__(self) -> None:
+        self._head: tuple[Piece, ...] = ()
+        self._cut = False
+        self._tail: deque[tuple[StreamName, bytearray]] = deque()
+        self._size = 0
+        self._lines = 0
+        self._bytes = 0
+
+    def write(self, stream: StreamName, data: bytes) -> None:
+        """Take what came."""
+        if self._tail and self._tail[-1][0] == stream:
+            self._tail[-1][1].extend(data)
+        else:
+            self._tail.append((stream, bytearray(data)))
+        self._size += len(data)
+        if self._size > 2 * (HEAD_LIMIT + TAIL_LIMIT):
+            self._compact()
+
+    def take(self) -> tuple[tuple[Piece, ...], tuple[Piece, ...], int, int]:
+        """(head, tail, omitted lines, omitted bytes)."""
+        if self._cut or self._size > HEAD_LIMIT + TAIL_LIMIT:
+            self._compact()
+        tail = tuple(Piece(stream, bytes(data)) for stream, data in self._tail)
+        return (self._head, tail, self._lines, self._bytes) if self._cut else (tail, (), 0, 0)
+
+    def _compact(self) -> None:
+        for _, data in self._tail:
+            if b"\r" in data:  # progress that was drawn over: its last two drawings are enough
+                data[:] = _OVERDRAWN.sub(b"", data)
+        self._size = sum(len(data) for _, data in self._tail)
+        if not self._cut:
+            if self._size <= HEAD_LIMIT + TAIL_LIMIT:
+                return
+            self._head = self._pop(HEAD_LIMIT)
+            self._cut = True
+        for piece in self._pop(self._size - TAIL_LIMIT):
+            self._lines += piece.data.count(b"\n")
+            self._bytes += len(piece.data)
+
+    def _pop(self, size: int) -> tuple[Piece, ...]:
+        """Take ``size`` bytes off the front, or a few more so that the cut falls on the end of a line."""
+        taken: list[Piece] = []
+        while size > 0 and self._tail:
+            stream, data = self._tail[0]
+            stop = min(size, len(data))
+            line_end = data.find(b"\n", stop - 1, stop + 2 * _LINE)
+            if line_end >= 0:
+                stop = line_end + 1
+            taken.append(Piece(stream, bytes(data[:stop])))
+            del data[:stop]
+            size -= stop
+            self._size -= stop
+            if not data:
+                self._tail.popleft()
+        return tuple(taken)
+
+
+def make_directory(runs: Path) -> Path:
+    """A new private log directory below ``runs``; old ones are removed by the rules at the top of this module."""
+    runs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    prune(runs)
+    own = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}"
+    own.mkdir(mode=0o700)
+    return own
+
+
+def prune(runs: Path, *, now: float | None = None) -> list[Path]:
+    """Remove what retention does not keep; returns what was removed. Only directories with logs in them are touched."""
+    moment = time.time() if now is None else now
+    found: list[tuple[float, int, Path]] = []
+    for directory in runs.iterdir():
+        logs = [path for path in directory.glob("*.log") if not path.is_symlink()]
+        if directory.is_symlink() or not logs or any(_in_use(path) for path in logs):
+            continue
+        facts = [path.stat() for path in logs]
+        found.append((max(fact.st_mtime for fact in facts), sum(fact.st_size for fact in facts), directory))
+    removed: list[Path] = []
+    total = 0
+    for position, (changed, size, directory) in enumerate(sorted(found, reverse=True)):
+        total += size
+        if position >= KEEP_RUNS - 1 or total > KEEP_BYTES or changed < moment - KEEP_DAYS * 86_400:
+            shutil.rmtree(directory, ignore_errors=True)
+            removed.append(directory)
+    return removed
+
+
+def _in_use(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False

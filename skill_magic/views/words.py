@@ -1,0 +1,190 @@
+"""How things are said, once, so that the panel, the card, the terminal and the errors use the same words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillTimeout
+from ..text import plain
+
+if TYPE_CHECKING:
+    from ..result import RunResult
+
+TOO_SHORT = "too short to sample"
+"""Stands where a figure would: the run ended before its usage could be read even once."""
+
+SYMBOLS = {
+    "finished": "✓",
+    "failed": "✗",
+    "stopped": "■",
+    "timeout": "⏱",
+    "out-of-memory": "✗",
+    "killed": "✗",
+    "lost": "?",
+}
+
+# What a shell and Docker mean by these; 128 + n is death by signal n (see signal(7)).
+_EXIT_CODES = {
+    125: "the engine could not start the container",
+    126: "the command exists in the image but cannot be executed",
+    127: "the command was not found in the image",
+    132: "illegal instruction: the program may be built for another processor",
+    134: "the program aborted itself (SIGABRT)",
+    135: "the program was ended by a bus error (SIGBUS); shared memory may be too small (`--shm-size`)",
+    136: "the program was ended by an arithmetic error (SIGFPE)",
+    137: "the program was killed (SIGKILL)",
+    139: "the program was ended by a segmentation fault (SIGSEGV)",
+    141: "the program wrote to a pipe that nobody read (SIGPIPE)",
+    143: "the program was asked to end (SIGTERM)",
+    152: "the program used up its CPU time (SIGXCPU)",
+    153: "the program wrote a file larger than it may (SIGXFSZ)",
+}
+
+
+def size(count: int | float) -> str:
+    """Bytes for people, in powers of 1024: ``0 B``, ``980 B``, ``1.5 KiB``, ``512 MiB``."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1023.95 or (unit == "B" and abs(value) < 1024):
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:.3g} TiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``0.21 s``, ``3.2 s``, ``59 s``, ``2 min 5 s``, ``1 h 2 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def count(number: int, one: str) -> str:
+    """``1 line``, ``2 lines``, ``10 000 lines``."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}".replace(",", " ")
+
+
+def _limit(seconds: float) -> str:
+    return f"{seconds:g} s"
+
+
+def state(result: RunResult) -> str:
+    """Why the run ended, in words: ``failed: exit code 1``."""
+    match result.state:
+        case "finished":
+            return "finished"
+        case "stopped":
+            return "stopped by you"
+        case "timeout":
+            return (
+                f"timed out after {_limit(result.timeout if result.timeout is not None else result.duration)}"
+            )
+        case "out-of-memory":
+            limit = f" at {size(result.memory_limit)}" if result.memory_limit else ""
+            return f"killed: out of memory{limit}, {_raise_memory(result)}"
+        case "killed":
+            return f"killed from outside: exit code {result.exit_code}"
+        case "lost":
+            return "lost: the engine stopped answering"
+        case _:
+            return f"failed: exit code {result.exit_code}"
+
+
+def _raise_memory(result: RunResult) -> str:
+    for key, place in result.lines.items():
+        if place:
+            return f"raise `{key}` in {place}"
+        return f"raise {key}" if key.startswith("-") else "give it more with --memory"
+    return "give it more with --memory"
+
+
+def hint(result: RunResult) -> str:
+    """The way out, or what the exit code means; empty where there is nothing to add."""
+    if result.error_text:
+        return plain(result.error_text).strip().splitlines()[0][:300]
+    if result.state == "timeout":
+        return "give it longer with --timeout"
+    if result.state == "failed" and result.exit_code in _EXIT_CODES:
+        return f"exit code {result.exit_code}: {_EXIT_CODES[result.exit_code]}"
+    if result.state == "killed":
+        return (
+            "not by its memory limit and not by us: another program on this machine, or the engine, ended it"
+        )
+    return ""
+
+
+def error(result: RunResult) -> RunError | None:
+    """The error that stands for ``result`` in at most three lines with its hint; ``None`` where it ended well."""
+    kinds: dict[str, type[RunError]] = {
+        "failed": SkillFailed,
+        "stopped": SkillInterrupted,
+        "timeout": SkillTimeout,
+        "out-of-memory": SkillKilled,
+        "killed": SkillKilled,
+        "lost": SkillKilled,
+    }
+    if result.state == "finished":
+        return None
+    message = f"{plain(result.skill)} {state(result)}"
+    if result.state in ("failed", "killed") and (said := last_words(result)):
+        message += f"\n{said}"
+    return kinds[result.state](message, hint(result), result=result)
+
+
+def last_words(result: RunResult) -> str:
+    """The last line with text in it on standard error, else on standard output; at most 300 characters."""
+    for stream in ("stderr", "stdout"):
+        pieces = [p.data for p in (*result.output.head, *result.output.tail) if p.stream == stream]
+        for line in reversed(plain(b"".join(pieces[-4:])).replace("\r", "\n").split("\n")):
+            if line.strip():
+                said = line.strip()
+                return said if len(said) <= 300 else said[:299] + "…"
+    return ""
+
+
+def one_line(result: RunResult) -> str:
+    """The result in a line, for ``repr`` and terminals: ``<RunResult ffmpeg finished in 3.2 s, peak 120 MiB>``."""
+    parts = [f"{plain(result.skill)} {state(result)}"]
+    parts.append(f"{duration(result.duration)}")
+    if result.peak_memory is not None:
+        parts.append(f"peak memory {size(result.peak_memory)}")
+    if result.files:
+        parts.append(count(len(result.files), "file"))
+    return f"<RunResult {', '.join(parts)}>"
+
+
+def as_dict(result: RunResult) -> dict[str, Any]:
+    """The key figures as JSON values. ``version`` counts changes of this form."""
+    arguments: list[str] | None = list(result.args)
+    if sum(len(argument) for argument in result.args) > 16_384:
+        arguments = None
+    return {
+        "version": 1,
+        "skill": result.skill,
+        "args": arguments,
+        "state": result.state,
+        "words": state(result),
+        "exit_code": result.exit_code,
+        "image": result.image,
+        "digest": result.digest,
+        "image_id": result.image_id,
+        "network": result.network,
+        "started": result.started,
+        "duration": result.duration,
+        "cpu_seconds": result.cpu_seconds,
+        "peak_memory": result.peak_memory,
+        "memory_limit": result.memory_limit,
+        "network_in": result.network_in,
+        "network_out": result.network_out,
+        "block_in": result.block_in,
+        "block_out": result.block_out,
+        "stdout_bytes": result.output.stdout.size,
+        "stderr_bytes": result.output.stderr.size,
+        "files": [{"path": f.path, "kind": f.kind, "size": f.size} for f in result.files[:200]],
+        "files_total": len(result.files),
+        "notes": list(result.notes[:50]),
+    }
