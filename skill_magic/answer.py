@@ -1,0 +1,133 @@
+"""Answer: what a verb has to say, once, for a terminal, a notebook and a machine.
+
+A verb returns blocks (a sentence, a table, a verbatim text) and the same as data; the door prints the one that fits.
+Names, descriptions and values in it come from manifests and engines, so every way out neutralises control characters,
+and the HTML one escapes all of it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Control characters, bidirectional overrides and zero-width characters: what text can use to look like other text.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def safe(text: object) -> str:
+    """``text`` with everything that a terminal could obey shown as an escape (``\\x1b``)."""
+
+    def escape(match: re.Match[str]) -> str:
+        code = ord(match.group())
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+    return _UNSAFE.sub(escape, str(text))
+
+
+def _cell(text: object) -> str:
+    return safe(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def width(text: str) -> int:
+    """Columns that ``text`` takes in a terminal."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+@dataclass(frozen=True)
+class Text:
+    """Sentences, one per line. ``good``: True for what is well, False for what is wrong, None for plain words."""
+
+    text: str
+    good: bool | None = None
+
+    def as_text(self) -> str:
+        return safe(self.text)
+
+    def as_html(self) -> str:
+        colour = {True: "color: #1a7f37", False: "color: #cf222e", None: ""}[self.good]
+        style = f"margin: 0.3em 0; white-space: pre-wrap; {colour}"
+        return f'<div style="{style}">{html.escape(safe(self.text))}</div>'
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """A command line or other text to be copied as it stands."""
+
+    text: str
+
+    def as_text(self) -> str:
+        return safe(self.text)
+
+    def as_html(self) -> str:
+        return f'<pre style="margin: 0.3em 0; white-space: pre-wrap">{html.escape(safe(self.text))}</pre>'
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under ``head``; a head of empty strings is not shown."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+    def as_text(self) -> str:
+        cells = [[_cell(value) for value in row] for row in self.rows]
+        if any(self.head):
+            cells.insert(0, [name.upper() for name in self.head])
+        if not cells:
+            return ""
+        widths = [max(width(row[column]) for row in cells) for column in range(len(cells[0]))]
+        return "\n".join(
+            "  ".join(
+                value + " " * (size - width(value)) for value, size in zip(row, widths, strict=True)
+            ).rstrip()
+            for row in cells
+        )
+
+    def as_html(self) -> str:
+        style = "text-align: left; vertical-align: top; padding: 2px 12px 2px 0"
+
+        def row(values: Sequence[object], tag: str) -> str:
+            cells = (f'<{tag} style="{style}">{html.escape(_cell(value))}</{tag}>' for value in values)
+            return f"<tr>{''.join(cells)}</tr>"
+
+        head = f"<thead>{row(self.head, 'th')}</thead>" if any(self.head) else ""
+        return f"<table>{head}<tbody>{''.join(row(each, 'td') for each in self.rows)}</tbody></table>"
+
+
+Block = Text | Verbatim | Table
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a verb returns.
+
+    :param data: the JSON form, printed by ``--json``.
+    :param code: the exit code of the ``skill`` command.
+    """
+
+    blocks: Sequence[Block] = ()
+    data: object = None
+    code: int = 0
+
+    def text(self) -> str:
+        """For a terminal; ends without a newline."""
+        return "\n".join(text for text in (block.as_text() for block in self.blocks) if text)
+
+    def html(self) -> str:
+        """For a notebook; survives JupyterLab's sanitiser."""
+        return f"<div>{''.join(block.as_html() for block in self.blocks)}</div>"
+
+    def json(self) -> str:
+        """For a machine; escaped to ASCII, so that nothing in it can move a cursor."""
+        return json.dumps(self.data, indent=2, ensure_ascii=True, default=str)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.text(), "text/html": self.html()}

@@ -1,0 +1,128 @@
+"""``skill_magic.run`` and its kin: the door in Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from .command import Options, Request
+
+if TYPE_CHECKING:
+    from .background import Handle
+    from .decide import Decision
+    from .host import Host
+    from .result import RunResult
+    from .views.base import View
+
+
+def run(
+    skill: str,
+    args: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    stdin: str | bytes | BinaryIO | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    timeout: float | None = None,
+    memory: str | None = None,
+    cpus: str | None = None,
+    pull: Literal["missing", "never", "always"] | None = None,
+    manifest: str | os.PathLike[str] | None = None,
+    check: bool = True,
+    show: bool = False,
+    view: View | None = None,
+) -> RunResult:
+    """Run a skill and wait for its end.
+
+    :param skill: its name in a manifest or the bundled catalog.
+    :param args: the tool's arguments, passed on byte for byte; ``None`` for the manifest's ``command``.
+    :param stdin: text (as UTF-8), bytes, or a binary file that is streamed.
+    :param directory: mounted at /workdir, and where manifests are looked for; default: the working directory.
+    :param timeout: seconds; :param memory: as in a manifest (``512m``); :param cpus: as in a manifest (``1.5``).
+    :param pull: when to pull the image; default ``missing``.
+    :param manifest: a manifest to use instead of the one found from ``directory`` upwards.
+    :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``, ``exit_code``.
+    :param show: pass the tool's output on to stdout and stderr while it runs; :param view: or any other view.
+    :raises SkillError: see :mod:`skill_magic.errors`.
+    """
+    from . import road
+
+    options = Options(timeout=timeout, memory=memory, cpus=cpus, pull=pull, no_raise=not check)
+    request = _request(skill, args, stdin, manifest, options)
+    return road.execute(request, _host(directory), view or _view(show))
+
+
+def start(
+    skill: str,
+    args: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    stdin: str | bytes | BinaryIO | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    timeout: float | None = None,
+    memory: str | None = None,
+    cpus: str | None = None,
+    manifest: str | os.PathLike[str] | None = None,
+    keep: bool = False,
+) -> Handle:
+    """Start a skill and return at once; parameters as for :func:`run`.
+
+    :param keep: let it go on when this process ends (``skill ps`` shows it).
+    """
+    from . import background
+
+    options = Options(timeout=timeout, memory=memory, cpus=cpus, bg=True, keep=keep)
+    return background.start(_request(skill, args, stdin, manifest, options), _host(directory), _view(False))
+
+
+def explain(
+    skill: str,
+    args: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    directory: str | os.PathLike[str] | None = None,
+    manifest: str | os.PathLike[str] | None = None,
+) -> Decision:
+    """What :func:`run` would do and what the policy says of it; nothing is run and no engine is asked."""
+    from . import road
+
+    return road.decide(_request(skill, args, None, manifest, Options()), _host(directory))
+
+
+def check(directory: str | os.PathLike[str] | None = None) -> list[Decision]:
+    """The decision on every skill in reach of ``directory``, faulty ones included; no engine is asked."""
+    from .decide import check_all
+
+    return list(check_all(_host(directory)))
+
+
+def _request(
+    skill: str,
+    args: Sequence[str | os.PathLike[str]] | None,
+    stdin: str | bytes | BinaryIO | None,
+    manifest: str | os.PathLike[str] | None,
+    options: Options,
+) -> Request:
+    if isinstance(args, str):
+        raise TypeError("args is a sequence of arguments, not one string: ['-i', 'in.mp4', 'out.webm']")
+    if manifest is not None:
+        options = dataclasses.replace(options, manifest=Path(manifest))
+    words = None if args is None else tuple(os.fspath(arg) for arg in args)
+    return Request(skill, words, stdin.encode() if isinstance(stdin, str) else stdin, options)
+
+
+def _host(directory: str | os.PathLike[str] | None) -> Host:
+    from . import host
+
+    return host.discover(Path(os.getcwd() if directory is None else directory))
+
+
+def _view(show: bool) -> View:
+    if show:
+        import sys
+
+        from .views.stream import StreamView
+
+        return StreamView(sys.stdout, sys.stderr)
+    from .views.base import QuietView
+
+    return QuietView()

@@ -1,0 +1,191 @@
+"""``--bg``: a run that goes on beside the notebook, behind a handle.
+
+The handle's thread watches the run; it never prints, since what a thread prints lands in whatever cell runs then. Views
+of a background run update their own display. When the process ends, what was not started with ``--keep`` is stopped.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import road
+from .errors import SkillError
+
+if TYPE_CHECKING:
+    from .command import Request
+    from .engine import Run
+    from .events import Event
+    from .host import Host
+    from .result import RunResult
+    from .spec import RunSpec
+    from .views.base import View
+
+_handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+_stopped_at_exit: set[Handle] = set()
+
+
+class Handle:
+    """A run in the background.
+
+    >>> handle = skill_magic.start("ffmpeg", ["-i", "in.mp4", "out.webm"])      # doctest: +SKIP
+    >>> handle.state, handle.logs()                                             # doctest: +SKIP
+    >>> result = handle.wait()                                                  # doctest: +SKIP
+    """
+
+    def __init__(self, run: Run, spec: RunSpec, request: Request, host: Host, view: View) -> None:
+        self._run = run
+        self._spec = spec
+        self._request = request
+        self._view = view
+        self._recorder = _Tap(view)
+        self._result: RunResult | None = None
+        self._error: BaseException | None = None
+        self._over = threading.Event()
+        view.begin(spec, run.stop)  # on this thread: what another one displays has no cell of its own
+        self._thread = threading.Thread(target=self._watch, args=(host,), name=f"skill-{spec.skill}", daemon=True)
+        self._thread.start()
+
+    def _watch(self, host: Host) -> None:
+        try:
+            self._result = road.watch(self._run, self._spec, host, self._recorder)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._run.close()
+            self._over.set()
+            _stopped_at_exit.discard(self)
+
+    @property
+    def skill(self) -> str:
+        """The skill's name."""
+        return self._spec.skill
+
+    @property
+    def id(self) -> str | None:
+        """The container's id, ``None`` before there is one."""
+        return self._recorder.container
+
+    @property
+    def name(self) -> str | None:
+        """The container's name, which ``skill ps``, ``stop`` and ``logs`` take; ``None`` before there is one."""
+        return self._recorder.name
+
+    @property
+    def state(self) -> str:
+        """``starting``, ``running``, or how it ended (``finished``, ``failed``, ``stopped``, …; ``error``)."""
+        if self._error is not None:
+            return "error"
+        if self._result is not None:
+            return self._result.state
+        return "running" if self._recorder.container else "starting"
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._over.is_set()
+
+    @property
+    def result(self) -> RunResult | None:
+        """The result, ``None`` while it runs or where it never started."""
+        return self._result
+
+    def wait(self, timeout: float | None = None) -> RunResult:
+        """Wait for its end and return the result.
+
+        :param timeout: seconds after which to give up waiting; the run goes on.
+        :raises TimeoutError: it still runs. :raises SkillError: it did not succeed (unless ``--no-raise``).
+        """
+        if not self._over.wait(timeout):
+            raise TimeoutError(f"{self.skill} still runs after {timeout:g} s")
+        if self._error is not None:
+            raise self._error from None
+        assert self._result is not None  # noqa: S101  (over without an error)
+        return road.settle(self._result, self._request)
+
+    def stop(self) -> None:
+        """End it: SIGINT first, then SIGTERM, then SIGKILL; called twice, SIGKILL at once."""
+        self._run.stop()
+
+    def logs(self, stream: Literal["stdout", "stderr"] | None = None) -> str:
+        """What it has written so far, the end of it where it is long; both streams in the order they came."""
+        return self._recorder.text(stream)
+
+    def __repr__(self) -> str:
+        return f"<{self.skill} in the background: {self.state}{f', {self.name}' if self.name else ''}>"
+
+
+class _Tap:
+    """A view in front of the view: remembers what a handle is asked for."""
+
+    KEPT = 1 << 20  # bytes of output that `logs` can show
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._lock = threading.Lock()
+        self._chunks: deque[tuple[str, bytes]] = deque()
+        self._size = 0
+        self.container: str | None = None
+        self.name: str | None = None
+
+    def begin(self, spec: RunSpec, stop: Any) -> None:
+        self._view.begin(spec, stop)
+
+    def event(self, event: Event) -> None:
+        from .events import Output, Started
+
+        if isinstance(event, Started):
+            self.container, self.name = event.container, event.name
+        elif isinstance(event, Output):
+            with self._lock:
+                self._chunks.append((event.stream, event.data))
+                self._size += len(event.data)
+                while self._size > self.KEPT and len(self._chunks) > 1:
+                    self._size -= len(self._chunks.popleft()[1])
+        self._view.event(event)
+
+    def tick(self) -> None:
+        self._view.tick()
+
+    def finish(self, result: RunResult) -> None:
+        self._view.finish(result)
+
+    def error(self, error: BaseException) -> None:
+        self._view.error(error)
+
+    def text(self, stream: str | None) -> str:
+        with self._lock:
+            data = b"".join(data for name, data in self._chunks if stream in (None, name))
+        return data.decode(errors="replace")
+
+
+def start(request: Request, host: Host, view: View) -> Handle:
+    """Begin a run and return its handle at once. Raises what :func:`road.execute` raises before the tool starts."""
+    decision = road.decide(request, host)
+    decision.raise_for_verdict()
+    engine = road.connect(host)
+    handle = Handle(road.start(engine, decision.spec, request, host), decision.spec, request, host, view)
+    if not _handles:
+        atexit.register(stop_all)
+    _handles.add(handle)
+    if not request.options.keep:
+        _stopped_at_exit.add(handle)
+    return handle
+
+
+def handles() -> list[Handle]:
+    """The background runs of this process that are not over."""
+    return [handle for handle in _handles if not handle.done]
+
+
+def stop_all(seconds: float = 3.0) -> None:
+    """Stop the background runs that are not to be kept, and wait at most ``seconds`` for all of them."""
+    running = [handle for handle in _stopped_at_exit if not handle.done]
+    for handle in running:
+        handle.stop()
+    for handle in running:
+        handle._over.wait(seconds)

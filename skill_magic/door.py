@@ -1,0 +1,87 @@
+"""Door: what the road and the verbs may use of the place they were called from (a notebook, a terminal, a script)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import CommandError
+
+if TYPE_CHECKING:
+    from .host import Host
+    from .views.base import View
+
+VIEWS = ("auto", "panel", "text", "quiet")
+ViewName = Literal["auto", "panel", "text", "quiet"]
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a command came from.
+
+    :param kind: ``magic`` (notebook or terminal IPython), ``shell`` (the ``skill`` command), ``python``.
+    :param view: makes the view of one run.
+    :param ask: puts a question to the person and returns the answer; ``None`` where no person is.
+    """
+
+    kind: Literal["magic", "shell", "python"]
+    host: Host
+    view: Callable[[], View]
+    ask: Callable[[str], str] | None = None
+
+    def line(self, words: str) -> str:
+        """``words`` as this person would type them: ``%skill trust x`` here, ``skill trust x`` there."""
+        return f"{'%skill' if self.kind == 'magic' else 'skill'} {words}"
+
+
+def chosen_view(wanted: str) -> ViewName:
+    """The view by name: ``SKILL_MAGIC_VIEW`` wins over ``wanted``, so that a build can be told from outside.
+
+    :raises CommandError: for a name that is none of ``VIEWS``.
+    """
+    name = os.environ.get("SKILL_MAGIC_VIEW") or wanted
+    if name not in VIEWS:
+        raise CommandError(f"no view is called {name!r}", f"SKILL_MAGIC_VIEW is one of {', '.join(VIEWS)}")
+    return name  # type: ignore[return-value]
+
+
+def notebook_of(namespace: dict[str, Any]) -> Path | None:
+    """The open notebook's file as its front end tells the kernel, where that file is on this machine.
+
+    VS Code sets a variable, Jupyter Server 2 an environment variable (which is also set for consoles, with the path of
+    no file); others say nothing.
+    """
+    for value in (namespace.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME")):
+        if not isinstance(value, str):
+            continue
+        path = Path(value)
+        if path.is_absolute() and path.is_file():
+            return path
+    return None
+
+
+def ask_in_terminal() -> Callable[[str], str] | None:
+    """``input`` where a person sits at a terminal, else ``None``: a pipe is nobody's consent."""
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def ask(question: str) -> str:
+        print(question, end="", file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
+        return sys.stdin.readline()
+
+    return ask
+
+
+def ask_kernel(kernel: Any) -> Callable[[str], str] | None:
+    """The front end's input line; ``None`` where it offers none (nbclient, papermill, nbconvert)."""
+    if not getattr(kernel, "_allow_stdin", False):
+        return None
+
+    def ask(question: str) -> str:
+        return str(kernel.raw_input(question))
+
+    return ask

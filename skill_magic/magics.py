@@ -1,0 +1,217 @@
+"""``%skill`` and ``%%skill``: the door in IPython, in a notebook and in a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+from traitlets import Bool, Enum, Float
+
+from .door import VIEWS, Door, chosen_view, notebook_of
+from .errors import CommandError, RunError, SkillError
+
+if TYPE_CHECKING:
+    from .answer import Answer
+    from .command import Command, Request
+    from .host import Host
+    from .views.base import View
+
+
+@magics_class
+class SkillMagics(Magics):
+    """Settings of ``%skill`` (``%config SkillMagics``). What a skill may do is not set here but in policy.toml."""
+
+    view = Enum(
+        VIEWS, "auto", help="What a run shows: the panel, plain text, nothing, or (auto) what fits the place."
+    ).tag(config=True)
+    short_errors = Bool(True, help="Show errors in a few lines; False adds the traceback.").tag(config=True)
+    timeout = Float(None, allow_none=True, help="Seconds a run may take where it has no --timeout.").tag(config=True)
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        # A notebook's directory does not follow %cd. Front ends that do not name the notebook start the kernel in it.
+        self._start = Path(os.getcwd())
+        self._shown: tuple[int, int] = (0, 0)
+
+    # Not @output_can_be_silenced: IPython would read the line as Python tokens to look for a final ";", after the run,
+    # and raise where the tool's arguments are no Python (a "(" without its pair, 0777).
+    @no_var_expand  # type: ignore[untyped-decorator]
+    @needs_local_scope  # type: ignore[untyped-decorator]
+    @line_cell_magic  # type: ignore[untyped-decorator]
+    def skill(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
+        """Run a containerised program as if it were installed."""
+        try:
+            return self._perform(line, cell, {**self.shell.user_ns, **(local_ns or {})})
+        except SkillError as error:
+            if self.short_errors:
+                raise error from None
+            _with_traceback(error, self.shell)
+            raise
+
+    def _perform(self, line: str, cell: str | None, namespace: dict[str, Any]) -> Any:
+        from . import command
+
+        words = command.split(line)
+        parsed = command.parse(words, door="magic")
+        if not parsed.options.raw:
+            parsed = command.parse(command.interpolate(words, namespace), door="magic")
+        if parsed.verb == "run":
+            return self._run(parsed, cell, namespace)
+        if cell is not None:
+            raise CommandError(f"%%skill {parsed.verb} takes no cell", f"write %skill {parsed.verb} (a single %)")
+        from .verbs import perform
+
+        self.show(perform(parsed, self.door()), json=parsed.options.json)
+        return None
+
+    def _run(self, parsed: Command, cell: str | None, namespace: dict[str, Any]) -> Any:
+        request = parsed.request
+        assert request is not None  # noqa: S101  (the grammar gives every run a request)
+        if request.options.timeout is None and self.timeout is not None:
+            options = dataclasses.replace(request.options, timeout=self.timeout)
+            request = dataclasses.replace(request, options=options)
+        door = self.door(quiet=request.options.quiet)
+        if cell is not None:
+            request = with_body(request, cell, namespace, door.host)
+        if request.options.bg:
+            from . import background
+
+            return self._keep(request, background.start(request, door.host, door.view()))
+        from . import road
+
+        try:
+            result = road.execute(request, door.host, door.view())
+        except RunError as error:
+            self._keep(request, error.result)
+            raise
+        self._shown = (self.shell.execution_count, id(result))
+        return self._keep(request, result)
+
+    def _keep(self, request: Request, value: Any) -> Any:
+        if request.options.out is not None:
+            self.shell.user_ns[request.options.out] = value
+        return value
+
+    @property
+    def in_kernel(self) -> bool:
+        """Whether a front end shows rich output; terminal IPython does not."""
+        return getattr(self.shell, "kernel", None) is not None
+
+    def directory(self) -> Path:
+        """The notebook's directory; in a terminal, where there is no notebook, the working directory."""
+        if not self.in_kernel:
+            return Path(os.getcwd())
+        notebook = notebook_of(self.shell.user_ns)
+        return notebook.parent if notebook else self._start
+
+    def host(self) -> Host:
+        """The machine and the caller as of now."""
+        from . import host
+
+        return host.discover(self.directory(), notebook=notebook_of(self.shell.user_ns))
+
+    def names(self) -> list[str]:
+        """The skills in reach, for completion."""
+        from . import manifest
+
+        return list(manifest.load(self.host()).skills)
+
+    def door(self, *, quiet: bool = False) -> Door:
+        """What a run or a verb may use of this place."""
+        name = "quiet" if quiet else chosen_view(self.view)
+        return Door("magic", self.host(), lambda: make_view(name, kernel=self.in_kernel), self._asker())
+
+    def _asker(self) -> Any:
+        from .door import ask_in_terminal, ask_kernel
+
+        return ask_kernel(self.shell.kernel) if self.in_kernel else ask_in_terminal()
+
+    def show(self, answer: Answer, *, json: bool) -> None:
+        """Show what a verb says: a table in a notebook, text in a terminal, data where it was asked for."""
+        if json:
+            print(answer.json())  # noqa: T201
+        elif self.in_kernel:
+            from IPython.display import display
+
+            display(answer._repr_mimebundle_(), raw=True)
+        else:
+            print(answer.text())  # noqa: T201
+
+    def display_result(self, result: Any) -> None:
+        """IPython's hook for a cell's last value: a result whose card stands there already is not shown twice."""
+        if self._shown == (self.shell.execution_count, id(result)):
+            return
+        raise NotImplementedError  # IPython then shows it the ordinary way
+
+
+def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host) -> Request:
+    """``request`` with the cell's body as stdin or as arguments, whichever the manifest says."""
+    from . import command, road
+
+    if not body.strip():
+        raise CommandError("the cell has no body", command.help_text("cell"))
+    if request.options.expand:
+        body = "".join(command.interpolate([body], namespace))
+    if road.find(request, host).cell == "stdin":
+        return dataclasses.replace(request, stdin=body.encode())
+    words = command.cell_arguments(body)
+    if not request.options.raw:
+        words = command.interpolate(words, namespace)
+    return dataclasses.replace(request, args=(*(request.args or ()), *words))
+
+
+def make_view(name: str, *, kernel: bool) -> View:
+    """The view called ``name`` for a notebook (``kernel``) or a terminal."""
+    if name == "quiet":
+        from .views.base import QuietView
+
+        return QuietView()
+    if not kernel:
+        from .views.terminal import TerminalView
+
+        return TerminalView()
+    if name == "text":
+        from .views.stream import StreamView
+
+        return StreamView(sys.stdout, sys.stderr)
+    from .views.panel import PanelView
+
+    return PanelView()
+
+
+def _with_traceback(error: SkillError, shell: Any) -> None:
+    """Let IPython show ``error`` with its traceback: the short lines are a method, and an attribute wins over it."""
+
+    def render() -> list[str]:
+        return list(shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__))
+
+    error._render_traceback_ = render  # type: ignore[method-assign]
+
+
+def load(shell: Any) -> None:
+    """Register the magics, their completion and the display of results with ``shell``."""
+    from . import completion
+
+    magics = SkillMagics(shell)
+    shell.register_magics(magics)
+    completion.install(shell, magics)
+    shell.display_formatter.ipython_display_formatter.for_type_by_name(
+        "skill_magic.result", "RunResult", magics.display_result
+    )
+
+
+def unload(shell: Any) -> None:
+    """Take back what :func:`load` did, and stop background runs."""
+    from . import completion
+
+    completion.remove(shell)
+    formatter = shell.display_formatter.ipython_display_formatter
+    formatter.deferred_printers.pop(("skill_magic.result", "RunResult"), None)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("skill", None)
+    if background := sys.modules.get("skill_magic.background"):
+        background.stop_all()

@@ -1,0 +1,166 @@
+"""The one road from a request to a result; the magic, the ``skill`` command and the Python API are doors to it.
+
+    manifest → plan → policy → engine → result, the view watching
+
+Nothing here decides anything: each room does, and this module hands the value of one to the next. What it owns is the
+loop of a run: events reach the recorder and the view on the caller's thread, and an interrupt ends the tool, never the
+clean-up (which is the engine's own thread's work).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .command import Request
+    from .decide import Decision
+    from .engine import Engine, Run
+    from .host import Host
+    from .manifest import Skill
+    from .result import Recorder, RunResult
+    from .spec import ImageFacts, RunSpec
+    from .views.base import View
+
+POLL = 0.1
+"""Seconds between two looks at the engine's queue while the tool is silent: the view's clock."""
+
+
+def find(request: Request, host: Host) -> Skill:
+    """The skill that ``request`` names. Raises SkillNotFound or ManifestError."""
+    from . import manifest
+
+    return manifest.load(host, explicit=request.options.manifest).find(request.skill)
+
+
+def decide(request: Request, host: Host) -> Decision:
+    """What the policy says of ``request``, without an engine. Raises SkillNotFound or ManifestError."""
+    from .decide import evaluate
+
+    return evaluate(find(request, host), request, host)
+
+
+def execute(request: Request, host: Host, view: View) -> RunResult:
+    """Run a skill to its end.
+
+    :returns: the result; also of a failed run where ``request.options.no_raise`` is set.
+    :raises SkillError: anything of the tree in ``errors``. A refusal comes before the engine is asked anything.
+    """
+    decision = decide(request, host)
+    decision.raise_for_verdict()
+    spec = decision.spec
+    with contextlib.closing(start(connect(host), spec, request, host)) as run:
+        view.begin(spec, run.stop)
+        return settle(watch(run, spec, host, view), request)
+
+
+def connect(host: Host) -> Engine:
+    """The person's engine, with what dead processes of ours left on it swept away. Raises EngineUnavailable."""
+    from . import engine
+
+    connected = engine.connect(host)
+    engine.sweep(connected, host)
+    return connected
+
+
+def start(engine: Engine, spec: RunSpec, request: Request, host: Host) -> Run:
+    """Begin a decided run on the engine; its events wait in its queue."""
+    from .engine import Run
+
+    return Run(engine, spec, host, stdin=request.stdin, check_image=image_gate(spec, host))
+
+
+def image_gate(spec: RunSpec, host: Host) -> Callable[[ImageFacts], None]:
+    """The policy's second look, once the image is here: raises PolicyError before a container is made."""
+
+    def check(image: ImageFacts) -> None:
+        from .decide import check_image
+
+        check_image(spec, image, host)
+
+    return check
+
+
+def watch(run: Run, spec: RunSpec, host: Host, view: View) -> RunResult:
+    """Hand every event to a recorder and the view until the run has ended; the view has begun.
+
+    :raises EngineError: where the engine could not start it or was lost; the view has been told.
+    """
+    from .result import Recorder
+
+    recorder = Recorder(spec, host)
+    try:
+        with interrupts(run):
+            while not _ended(run, recorder, view):
+                pass
+        result = recorder.result()
+    except BaseException as error:
+        view.error(error)
+        raise
+    view.finish(result)
+    return result
+
+
+def _ended(run: Run, recorder: Recorder, view: View) -> bool:
+    from .events import Finished
+
+    try:
+        event = run.next(POLL)
+        if event is not None:
+            recorder.event(event)
+            view.event(event)
+        view.tick()
+    except KeyboardInterrupt:
+        run.stop()  # the second one kills: the engine's room counts
+        return False
+    return isinstance(event, Finished)
+
+
+def settle(result: RunResult, request: Request) -> RunResult:
+    """Return ``result``, or raise what it stands for unless the caller asked for ``--no-raise``."""
+    error = result.error()
+    if error is None or request.options.no_raise:
+        return result
+    raise error from None
+
+
+@contextlib.contextmanager
+def interrupts(run: Run) -> Iterator[None]:
+    """While the body runs in the main thread, SIGINT stops ``run`` instead of breaking into our code.
+
+    A KeyboardInterrupt can surface between any two bytecodes: an output chunk taken from the queue would be lost, a
+    view left half drawn. So the first signal is only passed on, through a SimpleQueue (whose ``put`` is safe in a
+    signal handler) to a thread that calls ``run.stop()``, which also works while this thread is blocked in a write.
+    From the second on a KeyboardInterrupt is raised as well: the way out of a view that hangs.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    # A shell starts background jobs with SIGINT ignored, and other threads cannot set handlers.
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    count = 0
+
+    def handler(number: int, frame: Any) -> None:
+        nonlocal count
+        count += 1
+        asked.put(True)
+        if count > 1:
+            raise KeyboardInterrupt
+
+    def pass_on() -> None:
+        while asked.get():
+            run.stop()
+
+    watcher = threading.Thread(target=pass_on, name="skill-magic-interrupt", daemon=True)
+    watcher.start()
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        asked.put(False)

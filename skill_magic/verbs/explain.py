@@ -1,0 +1,98 @@
+"""``explain``: what a run would be and what the policy says of it, without running it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import road
+from ..answer import Answer, Block, Table, Text, Verbatim
+from ..redact import MASK, env_value
+from .catalogue import WORDS
+
+if TYPE_CHECKING:
+    from ..command import Command
+    from ..decide import Decision
+    from ..door import Door
+    from ..findings import Violation
+    from ..spec import RunSpec
+
+
+def explain(command: Command, door: Door) -> Answer:
+    """The equivalent ``docker run`` line, every finding of the policy, and the notes."""
+    from ..dockerline import docker_run_line
+    from ..errors import CommandError
+
+    if command.request is None:
+        raise CommandError("explain what?", f"{door.line('explain NAME -- ARGS')}")
+    decision = road.decide(command.request, door.host)
+    blocks: list[Block] = []
+    line = None
+    if decision.spec is not None:
+        line = docker_run_line(decision.spec)
+        blocks.append(Verbatim(line))
+        blocks += [Text(f"note: {note}") for note in decision.spec.notes]
+    blocks.append(Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"))
+    blocks += findings(decision.violations)
+    if decision.verdict == "trust":
+        blocks.append(Text(f"{door.line(f'trust {decision.name}')} shows what it asks for, and asks you."))
+    return Answer(blocks, as_data(decision, line), 0 if decision.verdict == "allow" else 1)
+
+
+def findings(violations: tuple[Violation, ...]) -> list[Block]:
+    """What is wrong, as a table and as sentences."""
+    if not violations:
+        return []
+    rows = [
+        (each.code, f"{each.field} = {each.value!r}", f"{each.reason} {each.fix}".strip(), each.place)
+        for each in violations
+    ]
+    return [Table(("code", "value", "reason and way out", "where"), rows)]
+
+
+def verdict_data(decision: Decision) -> dict[str, Any]:
+    """The object per skill that ``check --json`` promises."""
+    return {
+        "name": decision.name,
+        "verdict": decision.verdict,
+        "violations": [violation.as_dict() for violation in decision.violations],
+    }
+
+
+def as_data(decision: Decision, line: str | None) -> dict[str, Any]:
+    """The same with the RunSpec and the command line, values redacted."""
+    spec = decision.spec
+    return verdict_data(decision) | {
+        "command": line,
+        "spec": spec_data(spec) if spec is not None else None,
+    }
+
+
+def spec_data(spec: RunSpec) -> dict[str, Any]:
+    """A RunSpec as JSON values; the values of variables are shown as far as the command line shows them."""
+    data: dict[str, Any] = {}
+    for each in dataclasses.fields(spec):
+        value = getattr(spec, each.name)
+        if each.name == "environment":
+            data[each.name] = [_variable(variable) for variable in value]
+        else:
+            data[each.name] = _plain(value)
+    return data
+
+
+def _variable(variable: Any) -> dict[str, Any]:
+    shown = env_value(variable)
+    return {"name": variable.name, "value": shown, "redacted": MASK in shown, "names": list(variable.names)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "items"):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
