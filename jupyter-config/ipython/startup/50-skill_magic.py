@@ -1,0 +1,6 @@
+# Every IPython of this environment knows %skill and %%skill without %load_ext. Only the names are registered here; the
+# package is imported when one of them is first used. A shell must start even if this cannot work, so no error leaves.
+try:
+    get_ipython().magics_manager.register_lazy("skill", "skill_magic")
+except Exception:
+    pass

@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# What the scripts share; sourced, never run. Works with bash 3.2 (macOS) as far as a machine with its own Docker goes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+  say "$@"
+  exit 1
+}
+
+# limit SECONDS COMMAND... : `timeout` where there is one.
+limit() {
+  if command -v timeout >/dev/null; then timeout "$@"; else "${@:2}"; fi
+}
+
+# Prints the version of the engine that the person's own settings lead to; fails if none answers.
+engine_version() {
+  command -v docker >/dev/null && limit 15 docker version --format '{{.Server.Version}}' 2>/dev/null
+}
+
+can_install() { [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; }
+
+# apt_install PACKAGE... : asks the package index only when one of them is missing.
+apt_install() {
+  local package missing=""
+  for package; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=" $package"
+  done
+  [[ -n $missing ]] || return 0
+  say "installing$missing"
+  local log
+  log=$(mktemp)
+  # shellcheck disable=SC2086  # a list of names
+  if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } \
+    </dev/null >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    die "apt-get could not install$missing (the whole log is $log)"
+  fi
+  rm -f "$log"
+}
+
+# usable_python NAME : prints its path if it runs, is recent enough and can make virtual environments. A name on the
+# PATH proves nothing (version managers leave shims of versions that are not selected).
+usable_python() {
+  "$1" -I -c '
+import sys, venv, ensurepip
+sys.exit(sys.version_info < (3, 11)) or print(sys.executable)' 2>/dev/null
+}
+
+# find_python VERSION... : prints the first usable interpreter of these versions.
+find_python() {
+  local version name
+  for version; do
+    for name in "python$version" "/usr/bin/python$version" "$HOME/.pyenv/versions/$version".*/bin/python; do
+      usable_python "$name" && return 0
+    done
+  done
+  return 1
+}
+any_python() { usable_python python3 || find_python 3.13 3.12 3.11; }
+
+# install_into VENV EXTRA [PYTHON] : makes the environment if needed and installs the working tree with an extra, unless
+# that was done before with the same pyproject.toml.
+install_into() {
+  local venv=$1 extra=$2 python=${3:-} stamp
+  if [[ -n $python && -x $venv/bin/python ]] &&
+    [[ $("$venv/bin/python" -c "$which_python" 2>/dev/null) != "$("$python" -c "$which_python")" ]]; then
+    say "$venv was made with another Python; making it again"
+    rm -rf "$venv"
+  fi
+  if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
+    python=${python:-$(any_python)} || no_python
+    say "making $venv with $("$python" --version)"
+    "$python" -m venv --clear "$venv"
+  fi
+  stamp=$(cksum <pyproject.toml)
+  # `dev` holds everything the other extras do.
+  if ! cat "$venv/.installed-$extra" "$venv/.installed-dev" 2>/dev/null | grep -qxF "$stamp"; then
+    say "installing the package and its [$extra] requirements into $venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
+    printf '%s\n' "$stamp" >"$venv/.installed-$extra"
+  fi
+}
+which_python='import sys; print(sys.base_prefix, sys.version_info[:3])'
+
+no_python() {
+  die "needs Python 3.11 or later with its venv module (Debian: apt-get install python3-venv);" \
+    "SKILL_MAGIC_PYTHON=/path/to/python3 names one"
+}
