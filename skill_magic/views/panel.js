@@ -1,0 +1,397 @@
+// The live panel of one run, in the browser. panel.py is the other end; panel_state.py says what a message holds.
+//
+// What a tool wrote reaches the page as text nodes only: nothing here parses markup.
+// Stop interrupts the kernel from this side. While a cell runs, its kernel reads no message from a widget (ipykernel 6,
+// and 7.4, which queues them behind the cell), but the server's interrupt always reaches it.
+
+const LINES = 500; // kept; as in panel_state.py
+const SPANS = 64; // coloured pieces in one line; what follows them is one plain piece
+const POINTS = 240;
+const PATIENCE = 2000; // milliseconds until a second Stop, which kills, is offered
+
+// What is known of the run: one per model, whatever number of views there are.
+class Run {
+  head = { skill: "", image: "", command: "", phase: "starting", elapsed: 0, notes: [], pull: null };
+  usage = null;
+  points = [];
+  lines = []; // rows by ascending number
+  began = performance.now();
+  problem = "";
+  asked = 0; // times Stop was pressed
+  views = new Set();
+
+  take(message) {
+    if (message.head) {
+      this.head = message.head;
+      this.began = performance.now() - 1000 * message.head.elapsed;
+    }
+    if (message.usage) this.usage = message.usage;
+    for (const point of message.points ?? []) {
+      if (!this.points.length || point[0] > this.points.at(-1)[0]) this.points.push(point);
+    }
+    if (this.points.length > POINTS) this.points = this.points.filter((_, i) => i % 2);
+    const changed = new Set();
+    for (const row of message.lines ?? []) this.#put(row, changed);
+    this.tell(changed);
+  }
+
+  tell(changed = new Set()) {
+    for (const view of this.views) view.draw(changed);
+  }
+
+  #put(row, changed) {
+    const number = row[0];
+    let at = this.lines.length;
+    while (at > 0 && this.lines[at - 1][0] >= number) at -= 1;
+    const known = this.lines[at]?.[0] === number;
+    if (known && this.lines[at][2] === row[2] && this.lines[at][3] === row[3]) return;
+    this.lines.splice(at, known ? 1 : 0, row);
+    changed.add(number);
+  }
+}
+
+// One element; children are elements or text.
+function make(name, properties = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// As words.py says it: three digits.
+function bytes(count) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  while (count >= 1023.95 && unit < units.length - 1) [count, unit] = [count / 1024, unit + 1];
+  return `${unit && count < 99.95 ? Number(count.toPrecision(3)) : Math.round(count)} ${units[unit]}`;
+}
+
+function clock(seconds) {
+  const [s, m, h] = [seconds % 60, (seconds / 60) % 60, seconds / 3600].map(Math.floor);
+  return `${h ? `${h}:` : ""}${h ? String(m).padStart(2, "0") : m}:${String(s).padStart(2, "0")}`;
+}
+
+const grouped = (number) => number.toLocaleString("en").replaceAll(",", "\u00a0");
+const count = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+// SGR sequences → classes and colours; everything else in `text` stays text.
+function paint(text) {
+  const pieces = document.createDocumentFragment();
+  let style = {};
+  let left = SPANS;
+  for (const [i, part] of text.split(/\x1b\[([0-9;:]*)m/).entries()) {
+    if (i % 2) {
+      if (left > 0) style = sgr(style, part);
+      continue;
+    }
+    if (!part) continue;
+    if (left-- === 0) style = {};
+    pieces.append(Object.keys(style).length ? coloured(part, style) : part);
+  }
+  return pieces;
+}
+
+function coloured(text, style) {
+  const [ink, paper] = style.inverse ? [style.paper ?? "paper", style.ink ?? "ink"] : [style.ink, style.paper];
+  const element = make("span", {}, text);
+  for (const name of ["bold", "faint", "italic", "underline"]) if (style[name]) element.classList.add(`sm-${name}`);
+  if (ink !== undefined) element.style.color = colour(ink);
+  if (paper !== undefined) element.style.backgroundColor = colour(paper);
+  return element;
+}
+
+// A named colour of the theme (0 to 15, "ink", "paper"), or the fixed ones above.
+function colour(code) {
+  if (typeof code === "string" && code.startsWith("rgb")) return code;
+  if (typeof code === "string" || code < 16) return `var(--sm-${code})`;
+  if (code > 231) return `rgb(${Array(3).fill(8 + 10 * (code - 232)).join()})`;
+  const level = (step) => (step ? 55 + 40 * step : 0);
+  return `rgb(${[Math.floor((code - 16) / 36), Math.floor((code - 16) / 6) % 6, (code - 16) % 6].map(level).join()})`;
+}
+
+function sgr(before, codes) {
+  let style = { ...before };
+  const list = codes.split(/[;:]/).map(Number);
+  while (list.length) {
+    const code = list.shift();
+    if (code === 0) style = {};
+    else if (code === 1) style.bold = true;
+    else if (code === 2) style.faint = true;
+    else if (code === 3) style.italic = true;
+    else if (code === 4) style.underline = true;
+    else if (code === 7) style.inverse = true;
+    else if (code === 22) style.bold = style.faint = false;
+    else if (code === 23) style.italic = false;
+    else if (code === 24) style.underline = false;
+    else if (code === 27) style.inverse = false;
+    else if (code === 39) delete style.ink;
+    else if (code === 49) delete style.paper;
+    else if (code >= 30 && code < 38) style.ink = code - 30;
+    else if (code >= 40 && code < 48) style.paper = code - 40;
+    else if (code >= 90 && code < 98) style.ink = code - 82;
+    else if (code >= 100 && code < 108) style.paper = code - 92;
+    else if (code === 38 || code === 48) {
+      const kind = list.shift();
+      const values = list.splice(0, kind === 2 ? 3 : 1).map((value) => Math.min(255, value | 0));
+      const chosen = kind === 2 ? `rgb(${values.join()})` : values[0];
+      if (chosen !== undefined) style[code === 38 ? "ink" : "paper"] = chosen;
+    }
+  }
+  for (const key of Object.keys(style)) if (style[key] === false) delete style[key];
+  return style;
+}
+
+// One meter: a label, words, and a bar where there is a limit to measure against.
+class Meter {
+  constructor(label, name = "") {
+    this.words = make("span", { class: "sm-words" });
+    this.bar = make("div", { class: "sm-bar", role: "meter", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 });
+    this.element = make("div", { class: `sm-meter ${name}` }, make("span", { class: "sm-label" }, label), this.words);
+    this.element.hidden = true;
+  }
+
+  draw(words, share = null, peak = null) {
+    this.element.hidden = words === null;
+    if (words === null) return;
+    set(this.words, words);
+    if (share === null) return;
+    if (!this.bar.isConnected) this.element.append(this.bar);
+    const percent = (value) => Math.max(0, Math.min(100, 100 * value));
+    this.bar.style.setProperty("--sm-share", `${percent(share)}%`);
+    this.bar.style.setProperty("--sm-peak", `${percent(peak ?? 0)}%`);
+    this.bar.classList.toggle("sm-full", share > 0.9);
+    this.bar.setAttribute("aria-valuenow", Math.round(percent(share)));
+    this.bar.setAttribute("aria-valuetext", words);
+  }
+}
+
+// CPU and memory over time, each against the most it may use, or where that is out of reach against its own peak.
+class Chart {
+  constructor() {
+    const svg = (name, attributes) => {
+      const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+      return element;
+    };
+    this.element = svg("svg", { class: "sm-chart", viewBox: "0 0 200 40", preserveAspectRatio: "none", role: "img" });
+    this.cpu = svg("polyline", { class: "sm-cpu" });
+    this.memory = svg("polyline", { class: "sm-memory" });
+    this.element.append(svg("line", { x1: 0, x2: 200, y1: 39.5, y2: 39.5, class: "sm-axis" }), this.memory, this.cpu);
+    this.element.style.display = "none";
+  }
+
+  draw(points, usage) {
+    if (!usage || points.length < 2) return;
+    this.element.style.display = "";
+    const first = points[0][0];
+    const span = points.at(-1)[0] - first || 1;
+    const line = (column, top) =>
+      points
+        .filter((point) => point[column] !== null)
+        .map((point) => `${(200 * (point[0] - first)) / span},${38 - 36 * Math.min(1, point[column] / top)}`)
+        .join(" ");
+    const highest = Math.max(...points.map((point) => point[2]), 1);
+    this.cpu.setAttribute("points", line(1, Math.max(100 * usage.cpus, 1)));
+    this.memory.setAttribute("points", line(2, highest > usage.limit / 4 ? usage.limit : 1.25 * highest));
+    const cpu = usage.cpu === null ? "" : `CPU ${Math.round(usage.cpu)} %, `;
+    this.element.setAttribute("aria-label", `Over the last ${Math.round(span)} s; now ${cpu}memory ${bytes(usage.memory)}`);
+  }
+}
+
+class Panel {
+  constructor(run, stop) {
+    this.run = run;
+    this.stop = stop;
+    this.rows = new Map(); // line number → element
+    this.follow = true;
+
+    this.state = make("span", { class: "sm-state", role: "status" });
+    this.elapsed = make("span", { class: "sm-elapsed", role: "timer", "aria-label": "elapsed" });
+    this.button = make("button", { type: "button", class: "sm-stop", "data-lm-suppress-shortcuts": "true" }, "Stop");
+    this.hint = make("span", { class: "sm-hint" });
+    this.skill = make("strong");
+    this.image = make("span", { class: "sm-image" });
+    this.command = make("div", { class: "sm-command" });
+    this.notes = make("div", { class: "sm-notes" });
+    this.pull = new Meter("Pulling", "sm-pull");
+    this.pull.bar.setAttribute("role", "progressbar");
+    this.pane = make("div", {
+      class: "sm-output", role: "log", "aria-label": "output", "aria-live": "off", tabindex: "0",
+      "data-lm-suppress-shortcuts": "true",
+    });
+    this.latest = make("button", { type: "button", class: "sm-latest" }, "↓ latest");
+    this.cpu = new Meter("CPU", "sm-cpu");
+    this.memory = new Meter("Memory", "sm-memory");
+    this.others = {
+      network: new Meter("Network"), disk: new Meter("Disk"), pids: new Meter("Processes"), gpu: new Meter("GPU"),
+    };
+    this.chart = new Chart();
+    const meters = [this.cpu, this.memory, ...Object.values(this.others)].map((meter) => meter.element);
+    this.meters = make("div", { class: "sm-meters" }, ...meters, this.chart.element);
+    this.element = make(
+      "section", { class: "skill-magic-panel" },
+      make("header", {}, make("span", { class: "sm-dot" }), this.skill, this.image, this.state, this.elapsed, this.hint, this.button),
+      this.command, this.notes, this.pull.element,
+      make("div", { class: "sm-screen" }, this.pane, this.latest),
+      this.meters,
+    );
+
+    this.button.addEventListener("click", () => this.press());
+    this.latest.addEventListener("click", () => this.scroll(true));
+    this.pane.addEventListener("scroll", () => {
+      this.follow = this.pane.scrollHeight - this.pane.scrollTop - this.pane.clientHeight < 8;
+      this.latest.hidden = this.follow;
+    });
+    this.latest.hidden = true;
+    this.timer = setInterval(() => this.tick(), 500);
+    run.views.add(this);
+    this.draw(new Set(run.lines.map((row) => row[0])));
+  }
+
+  remove() {
+    clearInterval(this.timer);
+    this.run.views.delete(this);
+  }
+
+  press() {
+    this.run.asked += 1;
+    const failed = () => {
+      this.run.problem = "no answer: interrupt the kernel";
+      this.run.tell();
+    };
+    Promise.resolve(this.stop()).catch(failed);
+    this.run.tell();
+    this.button.disabled = true;
+    setTimeout(() => (this.button.disabled = false), PATIENCE);
+  }
+
+  draw(changed) {
+    const { head, usage, points, asked, problem } = this.run;
+    const phase = problem ? "lost" : asked ? "stopping" : head.phase;
+    this.element.dataset.phase = phase;
+    this.element.setAttribute("aria-label", `${head.skill}, ${phase}`);
+    set(this.skill, head.skill);
+    set(this.image, head.image);
+    set(this.command, head.command);
+    set(this.state, problem || (phase === "stopping" ? "stopping…" : phase));
+    set(this.notes, head.notes.join("\n"));
+    const can = this.stop !== null;
+    this.button.hidden = !can || problem !== "";
+    set(this.button, asked && !this.button.disabled ? "Kill" : "Stop");
+    this.button.setAttribute("aria-label", `${asked ? "kill" : "stop"} ${head.skill}`);
+    set(this.hint, can || problem ? "" : "to stop it, interrupt the kernel");
+    this.drawPull(head.pull);
+    this.drawUsage(usage);
+    this.chart.draw(points, usage);
+    this.drawLines(changed);
+    this.tick();
+  }
+
+  tick() {
+    if (!this.run.problem) set(this.elapsed, clock((performance.now() - this.run.began) / 1000));
+    if (this.run.asked && !this.button.disabled) set(this.button, "Kill");
+  }
+
+  drawPull(pull) {
+    if (!pull) return this.pull.draw(null);
+    const layers = pull.layers[1] ? `, ${pull.layers[0]} of ${count(pull.layers[1], "layer")}` : "";
+    const size = pull.total ? `${bytes(pull.current)} of ${bytes(pull.total)}` : bytes(pull.current);
+    return this.pull.draw(`${pull.image}: ${size}${layers}`, pull.total ? pull.current / pull.total : 0);
+  }
+
+  drawUsage(usage) {
+    if (!usage) return;
+    const most = Math.round(100 * usage.cpus);
+    const cpu = usage.cpu === null ? `${usage.seconds.toFixed(1)} s` : `${Math.round(usage.cpu)} % of ${most} %`;
+    this.cpu.draw(cpu, (usage.cpu ?? 0) / most);
+    const limit = usage.limit ? ` of ${bytes(usage.limit)}` : "";
+    this.memory.draw(
+      `${bytes(usage.memory)}${limit}, peak ${bytes(usage.peak)}`,
+      usage.limit ? usage.memory / usage.limit : null, usage.limit ? usage.peak / usage.limit : null,
+    );
+    const { network, disk, pids, gpu } = this.others;
+    network.draw(usage.received || usage.sent ? `↓ ${bytes(usage.received)}  ↑ ${bytes(usage.sent)}` : null);
+    disk.draw(usage.read || usage.written ? `read ${bytes(usage.read)}, wrote ${bytes(usage.written)}` : null);
+    pids.draw(usage.pids ? String(usage.pids) : null);
+    const held = usage.gpu_memory === null ? "" : `, ${bytes(usage.gpu_memory)}`;
+    gpu.draw(usage.gpu === null ? null : `${Math.round(usage.gpu)} %${held}`, (usage.gpu ?? 0) / 100);
+  }
+
+  drawLines(changed) {
+    if (!changed.size) return;
+    const { lines } = this.run;
+    const keep = this.follow ? LINES : 4 * LINES; // whoever reads further up is not to lose the place
+    if (lines.length > keep) {
+      for (const [number] of lines.splice(0, lines.length - keep)) {
+        this.rows.get(number)?.remove();
+        this.rows.delete(number);
+      }
+    }
+    let before = null;
+    let expected = 0;
+    for (const [number, stream, text, hidden] of lines) {
+      let row = this.rows.get(number);
+      if (!row) {
+        row = make("div", { class: `sm-line sm-${stream}` });
+        this.rows.set(number, row);
+        if (before) before.after(row);
+        else this.pane.prepend(row);
+      }
+      if (changed.has(number) || !row.hasChildNodes()) {
+        row.replaceChildren(paint(text), hidden ? make("em", {}, ` … ${bytes(hidden)} more`) : text ? "" : "\n");
+      }
+      if (number === expected) delete row.dataset.skipped;
+      else row.dataset.skipped = `${count(number - expected, "line")} not shown`;
+      expected = number + 1;
+      before = row;
+    }
+    this.scroll(false);
+  }
+
+  scroll(forced) {
+    const selection = document.getSelection();
+    const reading = selection && !selection.isCollapsed && this.pane.contains(selection.anchorNode);
+    if (!forced && (!this.follow || reading)) return;
+    this.pane.scrollTop = this.pane.scrollHeight;
+  }
+}
+
+// What Stop does here, or null where this front end gives a widget no way to its kernel.
+function stopper(model, run) {
+  if (run.head.background) return () => model.send({ stop: true }); // its kernel is free to read this
+  const kernel = () => model.widget_manager?.kernel;
+  return typeof kernel()?.interrupt === "function" ? () => kernel().interrupt() : null;
+}
+
+// The run ends with its kernel; without this the clock would go on for ever.
+function watch(model, run) {
+  const lost = (why) => {
+    run.problem = why;
+    run.tell();
+  };
+  model.on("comm_live_update", () => lost("the kernel has let go of it"));
+  model.widget_manager?.kernel?.statusChanged?.connect((_, status) => {
+    if (["dead", "restarting", "autorestarting", "terminating"].includes(status)) lost("ended with its kernel");
+  });
+}
+
+export default () => {
+  const run = new Run();
+  return {
+    initialize({ model }) {
+      run.take(model.get("snapshot"));
+      model.on("change:snapshot", () => run.take(model.get("snapshot")));
+      model.on("msg:custom", (message) => run.take(message));
+      watch(model, run);
+    },
+    render({ model, el }) {
+      const panel = new Panel(run, stopper(model, run));
+      el.append(panel.element);
+      return () => panel.remove();
+    },
+  };
+};

@@ -1,0 +1,163 @@
+"""The live panel of a run in a notebook; when the run ends the static card takes its place.
+
+The panel is an anywidget (a JavaScript module beside this file) and not a box of ipywidgets controls because of Stop: a
+control's click is a message that the kernel reads when the running cell is over, while a module can ask the server to
+interrupt the kernel. It also lets the browser keep the output, so that only what is new is sent.
+
+Nothing here waits for the browser, so a run without one (nbclient, papermill) is the same run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import html
+import shlex
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..text import plain
+from .panel_state import PanelState
+
+if TYPE_CHECKING:
+    from ..events import Event
+    from ..result import RunResult
+    from ..spec import RunSpec
+
+DELAY = 0.5
+"""Seconds a run must last before it gets a panel; a quicker one only leaves its card."""
+
+INTERVAL = 0.125
+"""Seconds between two updates."""
+
+KEYFRAME = 5.0
+"""Seconds after which the whole state is sent again, for a page that was loaded in the meantime."""
+
+
+class PanelView:
+    """Shows one run in a notebook.
+
+    A run that is followed by another thread than the one that made the view is a background run: its panel is shown at
+    once, in the cell that made the view, and its Stop is a message that reaches ``stop()``.
+
+    :param delay: see :data:`DELAY`. :param clock: seconds.
+    """
+
+    def __init__(self, *, delay: float = DELAY, clock: Callable[[], float] = time.monotonic) -> None:
+        self._delay = delay
+        self._clock = clock
+        self._thread = threading.get_ident()
+        self._cell = contextvars.copy_context()  # ipykernel keeps in it which cell a display belongs to
+        self._name = ""
+        self._state: PanelState | None = None
+        self._stop: Callable[[], None] = lambda: None
+        self._widget: Any = None
+        self._handle: Any = None
+        self._began = self._sent = self._keyframe = clock()
+
+    def begin(self, spec: RunSpec, stop: Callable[[], None]) -> None:
+        """Take note of the run; show nothing yet, except for a background run."""
+        background = threading.get_ident() != self._thread
+        command = plain(shlex.join((spec.skill, *spec.args)))
+        self._state = PanelState(spec.skill, plain(spec.image), command, background=background)
+        for note in spec.notes:
+            self._state.note(note)
+        self._name, self._stop = spec.skill, stop
+        self._began = self._clock()
+        if background:
+            self._show()
+
+    def event(self, event: Event) -> None:
+        """Take an event; the browser is told of it with the next update."""
+        if self._state is not None:
+            self._state.apply(event, self._clock())
+            self.tick()
+
+    def tick(self) -> None:
+        """Show the panel when it is time, and send what is new, eight times a second at most."""
+        now = self._clock()
+        if self._state is None or now - self._sent < INTERVAL:
+            return
+        if self._widget is None:
+            if now - self._began >= self._delay:
+                self._show()
+            return
+        self._sent = now
+        message = self._state.delta(now)
+        if message:
+            self._widget.send(message)
+        if now - self._keyframe >= KEYFRAME:
+            self._keyframe = now
+            self._widget.snapshot = self._state.snapshot(now)
+        _free_replies(self._widget.comm)
+
+    def finish(self, result: RunResult) -> None:
+        """Put the card where the panel is, or show it where there was none."""
+        self._replace(result._repr_mimebundle_())
+
+    def error(self, error: BaseException) -> None:
+        """Leave one line where the panel was; the error itself is shown by whoever raises it."""
+        if self._handle is not None and self._state is not None:
+            self._replace(_notice(f"{plain(self._name)} did not run"))
+
+    def _show(self) -> None:
+        assert self._state is not None  # noqa: S101  (begin comes first)
+        from IPython.display import display
+
+        now = self._clock()
+        self._state.delta(now)  # the snapshot holds it
+        self._widget = _widget_class()(snapshot=self._state.snapshot(now))
+        self._widget.on_msg(self._on_message)
+        self._handle = self._cell.copy().run(display, self._widget, display_id=True)
+        self._sent = self._keyframe = now
+        _free_replies(self._widget.comm)
+
+    def _replace(self, bundle: dict[str, Any]) -> None:
+        from IPython.display import display
+
+        if self._handle is None:
+            self._cell.copy().run(display, bundle, raw=True)
+        else:
+            self._handle.update(bundle, raw=True)
+        if self._widget is not None:
+            self._widget.close()
+        self._widget = self._handle = None
+
+    def _on_message(self, widget: Any, content: Any, buffers: Any) -> None:
+        if isinstance(content, dict) and content.get("stop"):
+            threading.Thread(target=self._stop, name="skill-magic-stop", daemon=True).start()
+
+
+def _notice(text: str) -> dict[str, Any]:
+    return {"text/plain": text, "text/html": f'<div style="color: #767676">{html.escape(text)}</div>'}
+
+
+def _free_replies(comm: Any) -> None:
+    """Let the front end's messages for ``comm`` reach the kernel while a cell runs, where the kernel can do that.
+
+    ipykernel 7.4 sends a message of the front end to the thread that wrote last on its comm, which is the busy one;
+    without this note it goes to the subshell that the front end chose. A background run can then be stopped while
+    another cell runs. The attribute is private: where it is missing, the message waits for that cell.
+    """
+    with contextlib.suppress(AttributeError, KeyError, TypeError):
+        del vars(comm)["_reply_subshell_id"]
+
+
+@functools.cache
+def _widget_class() -> type[Any]:
+    # Made on first use: importing ipywidgets costs more than a quick run.
+    import anywidget
+    import traitlets
+
+    here = Path(__file__)
+
+    class Panel(anywidget.AnyWidget):  # type: ignore[misc]
+        _esm = here.with_suffix(".js").read_text(encoding="utf-8")
+        _css = here.with_suffix(".css").read_text(encoding="utf-8")
+        snapshot = traitlets.Dict().tag(sync=True)
+
+    return Panel

@@ -1,0 +1,308 @@
+"""Events → the small state that a live panel shows, and the messages that keep a browser's copy of it current.
+
+Pure: no widget, no clock. A message is a plain dictionary of JSON values:
+
+``head``
+    skill, image, command, phase ("starting", "pulling", "running", "stopping"), elapsed seconds, notes, pull progress.
+``lines``
+    ``[number, stream, text, hidden]``: line ``number`` of the output now reads ``text`` (at most :data:`WIDTH`
+    characters, colours as SGR sequences) and goes on for ``hidden`` more bytes. Numbers count all lines of the run, so a
+    gap in them is the lines that were skipped: under a flood a person sees samples and an honest count, and the browser
+    and the network see a bounded rate. Setting a line twice is harmless, so a message may repeat what another said.
+``usage``, ``points``
+    the latest sample, and ``[elapsed, cpu percent, memory]`` rows for the chart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from typing import Any
+
+from ..events import Event, Note, Output, Pulling, Started, Usage
+from ..text import Sanitizer, plain
+
+LINES = 500  # kept here and in the browser
+WIDTH = 2000  # characters of one line that are shown
+BACKLOG = 16_384  # bytes of output read per message; what came before them in the same tenth of a second is skipped
+MESSAGE = 12_000  # bytes of line text in one message: at ten a second 120 kB/s, below Jupyter's limit of 1 MB/s
+POINTS = 240  # of the chart
+
+_COLOUR = re.compile(r"\x1b\[([0-9;:]*)m")
+_TORN = re.compile(r"\x1b[^m]*\Z")
+
+
+class Line:
+    """One line of output as far as it is known."""
+
+    __slots__ = ("hidden", "number", "stream", "text")
+
+    def __init__(self, number: int, stream: str, text: str) -> None:
+        self.number = number
+        self.stream = stream
+        self.text = text
+        self.hidden = 0  # bytes beyond `text`
+
+    def row(self) -> list[Any]:
+        """The form it has in a message."""
+        return [self.number, self.stream, self.text, self.hidden]
+
+
+class _Stream:
+    """What must be remembered of stdout or stderr between two chunks."""
+
+    def __init__(self) -> None:
+        self.sanitizer = Sanitizer()
+        self.line: Line | None = None  # the line without an end yet
+        self.returned = False  # a "\r" came: the next character starts the line anew
+        self.colour = ""  # SGR sequences in force, repeated at the start of each line
+        self.torn = False  # the start of the next line was skipped
+
+
+class Pane:
+    """The last lines of both streams, fed with bytes at any rate, read in bounded portions."""
+
+    def __init__(self) -> None:
+        self.count = 0  # lines begun so far, which is the number of the next one
+        self._streams: dict[str, _Stream] = {"stdout": _Stream(), "stderr": _Stream()}
+        self._lines: deque[Line] = deque(maxlen=LINES)
+        self._changed: dict[int, Line] = {}
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._size = 0
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Take what the tool wrote. Costs a count of newlines, whatever the rate; the reading is done by `take`."""
+        if len(data) > BACKLOG:
+            while self._waiting:
+                self._skip(*self._waiting.popleft())
+            self._skip(stream, data[:-BACKLOG])
+            data, self._size = data[-BACKLOG:], 0
+        self._waiting.append((stream, data))
+        self._size += len(data)
+        while self._size > BACKLOG and len(self._waiting) > 1:
+            oldest = self._waiting.popleft()
+            self._size -= len(oldest[1])
+            self._skip(*oldest)
+
+    def take(self, budget: int = MESSAGE) -> list[list[Any]]:
+        """The lines that changed since the last call, the newest that fit into ``budget`` bytes, oldest first."""
+        self._read()
+        rows = _newest(self._changed.values(), budget)
+        self._changed.clear()
+        return rows
+
+    def tail(self, budget: int = MESSAGE) -> list[list[Any]]:
+        """The newest lines that fit into ``budget`` bytes, oldest first."""
+        self._read()
+        return _newest(self._lines, budget)
+
+    def _read(self) -> None:
+        while self._waiting:
+            stream, data = self._waiting.popleft()
+            state = self._streams[stream]
+            *ended, rest = state.sanitizer.feed(data).split("\n")
+            for text in ended:
+                self._write(state, stream, text)
+                self._end(state, stream)
+            self._write(state, stream, rest)
+        self._size = 0
+
+    def _write(self, state: _Stream, stream: str, text: str) -> None:
+        if not text:
+            return
+        first, *others = text.split("\r")
+        drawn = [part for part in others if part]  # each "\r" draws the line anew; only the last drawing is seen
+        before, kept = (text[: text.rindex(drawn[-1])], drawn[-1]) if drawn else ("", first)
+        state.colour = _fold(state.colour, before)
+        if drawn or (state.returned and kept):
+            if state.line is not None:
+                state.line.text, state.line.hidden = "", 0
+            state.returned = False
+        if kept:
+            line = state.line or self._begin(state, stream)
+            if not line.text:
+                line.text = state.colour
+            room = WIDTH - len(line.text)
+            if len(kept) > room:
+                line.hidden += len(kept) - max(room, 0)
+            if room > 0:
+                line.text = _TORN.sub("", (line.text + kept)[:WIDTH]) if len(kept) > room else line.text + kept
+            state.colour = _fold(state.colour, kept)
+            self._changed[line.number] = line
+        state.returned = state.returned or (bool(others) and not others[-1])
+
+    def _begin(self, state: _Stream, stream: str) -> Line:
+        line = Line(self.count, stream, state.colour + ("… " if state.torn else ""))
+        self.count += 1
+        self._lines.append(line)
+        state.line, state.torn = line, False
+        return line
+
+    def _end(self, state: _Stream, stream: str) -> None:
+        line = state.line or self._begin(state, stream)  # an empty line is a line
+        self._changed[line.number] = line
+        state.line, state.returned = None, False
+
+    def _skip(self, stream: str, data: bytes) -> None:
+        """Pass over bytes: count their lines, and remember that the line they end in has lost its start."""
+        state = self._streams[stream]
+        state.sanitizer = Sanitizer()  # a sequence or a character torn in two cannot be continued after the gap
+        ends = data.count(b"\n")
+        if ends:
+            if state.line is None:
+                self.count += ends
+            else:
+                state.line.hidden += data.index(b"\n")
+                self._end(state, stream)
+                self.count += ends - 1
+            state.torn = not data.endswith(b"\n")
+        elif state.line is not None:
+            state.line.hidden += len(data)
+            self._changed[state.line.number] = state.line
+        else:
+            state.torn = True
+
+
+class PanelState:
+    """All that a panel shows of one run.
+
+    :param command: what was asked for, one line, for the header.
+    :param background: whether the caller's cell does not wait for the run.
+    """
+
+    def __init__(self, skill: str, image: str, command: str = "", *, background: bool = False) -> None:
+        self.pane = Pane()
+        self.phase = "starting"
+        self._fixed = {"skill": skill, "image": image, "command": command[:WIDTH], "background": background}
+        self._notes: list[str] = []
+        self._pull: dict[str, Any] | None = None
+        self._since: float | None = None
+        self._usage: dict[str, Any] | None = None
+        self._points: list[list[float | None]] = []
+        self._unsent: list[list[float | None]] = []
+        self._head_changed = True
+        self._usage_changed = False
+
+    def apply(self, event: Event, now: float) -> None:
+        """Take an event. ``now`` is any clock in seconds that does not jump."""
+        if self._since is None:
+            self._since = now
+        match event:
+            case Output(stream, data):
+                self.pane.feed(stream, data)
+            case Usage():
+                self._sample(event)
+            case Pulling():
+                self.phase, self._head_changed = "pulling", True
+                self._pull = {
+                    "image": event.image,
+                    "current": event.current,
+                    "total": event.total,
+                    "layers": list(event.layers),
+                    "status": event.status[:200],
+                }
+            case Started():
+                self.phase, self._pull, self._since, self._head_changed = "running", None, now, True
+            case Note(text):
+                self.note(text)
+            case _:
+                pass
+
+    def note(self, text: str) -> None:
+        """A sentence for the person; the last five are shown."""
+        self._notes.append(plain(text)[:WIDTH])
+        self._head_changed = True
+
+    def stopping(self) -> None:
+        """The run was asked to end."""
+        self.phase, self._head_changed = "stopping", True
+
+    def head(self, now: float) -> dict[str, Any]:
+        """The header. ``elapsed`` counts from the tool's start, before it from the first event."""
+        elapsed = 0.0 if self._since is None else now - self._since
+        return {
+            **self._fixed,
+            "phase": self.phase,
+            "elapsed": round(elapsed, 2),
+            "notes": self._notes[-5:],
+            "pull": self._pull,
+        }
+
+    def delta(self, now: float) -> dict[str, Any]:
+        """What changed since the last call; empty where nothing did."""
+        message: dict[str, Any] = {}
+        if lines := self.pane.take():
+            message["lines"] = lines
+        if self._usage_changed:
+            message |= {"usage": self._usage, "points": self._unsent}
+            self._unsent, self._usage_changed = [], False
+        if self._head_changed:
+            message["head"] = self.head(now)
+            self._head_changed = False
+        return message
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """Everything, for a browser that knows nothing yet; at most about 24 kB."""
+        return {
+            "head": self.head(now),
+            "lines": self.pane.tail(),
+            "usage": self._usage,
+            "points": _thin(self._points, POINTS // 2),
+        }
+
+    def _sample(self, event: Usage) -> None:
+        # Peaks are carried on: an engine that counts only the present must not make a peak fall.
+        before = self._usage or {}
+        self._usage = {
+            "elapsed": round(event.elapsed, 2),
+            "seconds": round(event.cpu_seconds, 2),
+            "cpu": None if event.cpu_percent is None else round(event.cpu_percent, 1),
+            "cpus": event.cpus,
+            "memory": event.memory,
+            "peak": max(event.memory_peak, event.memory, before.get("peak", 0)),
+            "limit": event.memory_limit,
+            "received": event.network_in,
+            "sent": event.network_out,
+            "read": event.block_in,
+            "written": event.block_out,
+            "pids": event.pids,
+            "gpu": event.gpu_percent,
+            "gpu_memory": event.gpu_memory,
+        }
+        point = [self._usage["elapsed"], self._usage["cpu"], float(event.memory)]
+        self._points.append(point)
+        if len(self._points) > POINTS:
+            self._points = _thin(self._points, POINTS // 2)
+        self._unsent = [*self._unsent[-19:], point]
+        self._usage_changed = True
+
+
+def _newest(lines: Any, budget: int) -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for line in reversed(sorted(lines, key=lambda line: line.number)):
+        row = line.row()
+        budget -= len(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
+        if budget < 0:
+            break
+        rows.append(row)
+    return rows[::-1]
+
+
+def _fold(colour: str, text: str) -> str:
+    """The SGR sequences in force after ``text``."""
+    for found in _COLOUR.finditer(text):
+        codes = found[1]
+        if codes in ("", "0"):
+            colour = ""
+        else:
+            colour = ("" if codes.startswith("0;") else colour) + found[0]
+    if len(colour) > 64:  # a tool that never resets: its last few settings are what one would see
+        colour = colour[colour.index("\x1b", len(colour) - 64) :]
+    return colour
+
+
+def _thin(points: list[list[float | None]], most: int) -> list[list[float | None]]:
+    """At most ``most`` points that span the same time, the last one included."""
+    step = -(-len(points) // most) or 1
+    return points[::-1][::step][::-1]

@@ -1,0 +1,218 @@
+"""A real JupyterLab server, and a real browser's view of its notebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.sign import NotebookNotary, SQLiteSignatureStore
+from playwright.sync_api import Browser, Locator, Page, expect
+
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "docmanager-extension/plugin": {"autosave": False},  # a test saves when it means to
+    "notebook-extension/tracker": {"recordTiming": False},
+}
+
+
+class Lab:
+    """A JupyterLab server with its own configuration, whose files lie in ``root``."""
+
+    def __init__(self, base: Path, browser: Browser) -> None:
+        self.browser = browser
+        self.root = base / "notebooks"
+        self.home = base / "home"
+        self.root.mkdir()
+        self.home.mkdir()
+        for name, values in SETTINGS.items():
+            file = self.home / "lab/@jupyterlab" / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(values))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = (base / "server.log").open("wb")
+        self._server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
+                *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={self.root}"),
+                *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            ],
+            env=self.environment(),
+            cwd=self.root,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        self._wait(base / "server.log")
+
+    def environment(self) -> dict[str, str]:
+        """Variables of the server and its kernels: the person's own, but no file of theirs is read or written."""
+        own = {
+            "HOME": str(self.home),
+            "JUPYTER_CONFIG_DIR": str(self.home / "config"),
+            "JUPYTER_DATA_DIR": str(self.home / "data"),
+            "JUPYTER_RUNTIME_DIR": str(self.home / "runtime"),
+            "JUPYTERLAB_SETTINGS_DIR": str(self.home / "lab"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(self.home / "workspaces"),
+            "IPYTHONDIR": str(self.home / "ipython"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "XDG_CONFIG_HOME": str(self.home / "xdg"),
+            "XDG_DATA_HOME": str(self.home / "xdg-data"),
+        }
+        return {**{name: value for name, value in os.environ.items() if name != "SKILL_MAGIC_VIEW"}, **own}
+
+    def _wait(self, log: Path) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/api/status", timeout=5):
+                    return
+            except OSError:
+                if self._server.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-4000:]}") from None
+                time.sleep(0.2)
+
+    def close(self) -> None:
+        """End the server and its kernels."""
+        self._server.terminate()
+        try:
+            self._server.wait(20)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._log.close()
+
+    def write(self, name: str, *cells: str) -> Path:
+        """A new notebook with these code cells."""
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        )
+        path = self.root / name
+        nbformat.write(notebook, path)
+        return path
+
+    def without_kernel(self, path: Path, *, trusted: bool) -> Path:
+        """A copy of a saved notebook that asks for no kernel, as it came from somebody else or as one's own."""
+        notebook = nbformat.read(path, 4)
+        del notebook.metadata["kernelspec"]
+        copy = path.with_name(f"{path.stem}-{'own' if trusted else 'foreign'}.ipynb")
+        nbformat.write(notebook, copy)
+        if trusted:
+            data = self.home / "data"
+            store = SQLiteSignatureStore(str(data / "nbsignatures.db"))
+            NotebookNotary(data_dir=str(data), store=store).sign(nbformat.read(copy, 4))
+            store.close()
+        return copy
+
+    def open(self, path: Path, *, kernel: bool = True, theme: str = "light") -> Notebook:
+        """Open a notebook in a page of its own."""
+        context = self.browser.new_context(
+            viewport={"width": 1000, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
+        )
+        page = context.new_page()
+        page.goto(f"{self.url}/doc/tree/{path.name}?reset")
+        notebook = Notebook(page, path)
+        if kernel:
+            notebook.wait_for_kernel()
+        else:
+            page.get_by_role("button", name="No Kernel").click(timeout=60_000)
+        if theme == "dark":
+            page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+            page.wait_for_selector("body[data-jp-theme-light=false]")
+        return notebook
+
+
+class Notebook:
+    """One open notebook. Cells are counted from 0."""
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.path = path
+        self.faults: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the kernel is there and idle."""
+        self.page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=60_000,
+        )
+
+    def start(self, cell: int) -> None:
+        """Run a cell and come back at once."""
+        self.page.evaluate(
+            """index => {
+                const app = window.jupyterapp;
+                app.shell.currentWidget.content.activeCellIndex = index;
+                void app.commands.execute('notebook:run-cell');
+            }""",
+            cell,
+        )
+
+    def run(self, cell: int, timeout: float = 60) -> None:
+        """Run a cell and wait ``timeout`` seconds at most until it is over."""
+        self.start(cell)
+        self.wait(cell, timeout)
+
+    def wait(self, cell: int, timeout: float = 60) -> None:
+        """Wait until a cell that was started is over."""
+        expect(self.prompt(cell)).to_have_text(_NUMBER, timeout=timeout * 1000)
+
+    def prompt(self, cell: int) -> Locator:
+        """The ``[n]:`` beside a cell; ``[*]:`` while it runs."""
+        return self.cell(cell).locator(".jp-InputArea-prompt").first
+
+    def cell(self, cell: int) -> Locator:
+        """A cell with its outputs."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(cell)
+
+    def output(self, cell: int) -> Locator:
+        """Where a cell's outputs are."""
+        return self.cell(cell).locator(".jp-Cell-outputArea")
+
+    def panel(self, cell: int = 0) -> Locator:
+        """The live panel in a cell's outputs."""
+        return self.output(cell).locator(".skill-magic-panel")
+
+    def stop(self, cell: int = 0) -> Locator:
+        """The panel's Stop."""
+        return self.panel(cell).locator(".sm-stop")
+
+    def trusted(self) -> bool:
+        """Whether JupyterLab trusts what the outputs hold."""
+        cells = "Array.from(window.jupyterapp.shell.currentWidget.content.model.cells)"
+        return bool(self.page.evaluate(f"{cells}.every(cell => cell.trusted)"))
+
+    def save(self) -> nbformat.NotebookNode:
+        """Save it and return what the file holds."""
+        self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+        return nbformat.read(self.path, 4)
+
+    def close(self) -> None:
+        """Close the page and shut its kernel down."""
+        self.page.evaluate(
+            "async () => { await window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown() }"
+        )
+        self.page.context.close()
+
+
+_NUMBER = re.compile(r"^\[\d+\]:$")
+
+
+def outputs(saved: nbformat.NotebookNode, cell: int) -> list[Any]:
+    """The outputs of a cell in a saved notebook."""
+    return list(saved.cells[cell].outputs)
