@@ -1,9 +1,9 @@
 """Bytes of a tool → text that is safe to show: in a terminal, in a notebook's stream, in HTML.
 
-A terminal obeys what is written to it and a browser renders it, so output of a container is data that must lose its
-powers first. Kept are ``\\n \\t \\r`` and colour (SGR, ``ESC [ … m``); every other control sequence is removed, and
-characters that reorder or hide text are shown escaped (``\\u202e``). Sequences follow ECMA-48 and xterm's
-"Control Sequences"; the bidirectional controls are those of Unicode UAX #9.
+A terminal obeys what is written to it and a browser renders it, so output of a container is data that must
+lose its powers first. Kept are ``\\n \\t \\r`` and colour (SGR, ``ESC [ … m``); every other control character
+and sequence is removed, and characters that reorder, hide or break text are shown escaped (``\\u202e``).
+Sequences follow ECMA-48 and xterm's "Control Sequences"; the bidirectional controls are those of Unicode UAX #9.
 """
 
 from __future__ import annotations
@@ -17,13 +17,21 @@ LINE_LIMIT = 8 * 1024
 STRING_LIMIT = 4 * 1024
 """Characters after which an unterminated control sequence is given up and text is shown again."""
 
-# Everything that is not plain text: C0 without \t \n \r, DEL, C1, then characters that reorder, hide or break lines.
-_ESCAPED = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f"
+# What is not plain text: C0 without \t \n \r, DEL, C1, then characters that reorder, hide or break text.
 _CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_SPECIAL = re.compile(f"[{_CONTROL}{_ESCAPED}]")
-_DROPPED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x8f\x91-\x97\x99\x9a\x9c]+")
+_HIDDEN = "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+_SPECIAL = re.compile(f"[{_CONTROL}{_HIDDEN}]")
+# Plain text and the colours in it, as far as one step of the regex engine can see that they hide nothing.
+_PARAMETER = "(?!0*8[;m])[0-9]{0,4}"
+_PLAIN = re.compile(f"(?:[^{_CONTROL}{_HIDDEN}]++|\x1b\\[{_PARAMETER}(?:;{_PARAMETER}){{0,11}}m)*+")
+# What can be dropped in one step: controls that start no sequence (C1 that do: 90 DCS, 98 SOS, 9b CSI, 9d OSC,
+# 9e PM, 9f APC), and whole CSI sequences other than SGR.
+_DROPPED = re.compile(
+    "(?:[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x8f\x91-\x97\x99\x9a\x9c]|\x1b\\[[ -?]{0,62}[@-ln-~])++"
+)
 _STRING_END = re.compile("[\x07\x18\x1a\x1b\x9c\n]")
 _CSI_BODY = re.compile("[ -?]*")
+_CSI_LIMIT = 64
 _SGR = re.compile("[0-9;:]*")
 _COLOUR = re.compile("\x1b\\[([0-9;:]*)m")
 
@@ -68,28 +76,23 @@ class Sanitizer:
         self._state, self._held, self._swallowed = state, "", 0
 
     def _in_text(self, text: str, at: int, out: list[str]) -> int:
-        found = _SPECIAL.search(text, at)
-        if found is None:
-            out.append(text[at:])
-            return len(text)
-        out.append(text[at : found.start()])
-        character = found.group()
+        plain = _PLAIN.match(text, at)
+        stop = plain.end() if plain is not None else at
+        out.append(text[at:stop])
+        if stop == len(text):
+            return stop
+        if dropped := _DROPPED.match(text, stop):
+            return dropped.end()
+        character = text[stop]
         if character == "\x1b":
-            colour = _COLOUR.match(text, found.start(), found.start() + 64)
-            if colour is not None:  # the one sequence that is common, in one step
-                out.append(_without_conceal(colour.group(1)))
-                return colour.end()
             self._enter("escape")
         elif character == "\x9b":
             self._enter("csi")
         elif character in _C1_STRINGS:
             self._enter("string")
         else:
-            dropped = _DROPPED.match(text, found.start())
-            if dropped is not None:
-                return dropped.end()
             out.append(escaped(character))
-        return found.end()
+        return stop + 1
 
     def _in_escape(self, text: str, at: int, out: list[str]) -> int:
         character = text[at]
@@ -117,14 +120,14 @@ class Sanitizer:
         room = STRING_LIMIT - self._swallowed
         body = _CSI_BODY.match(text, at, at + room)
         stop = body.end() if body is not None else at
-        self._held = (self._held + text[at:stop])[:64]
+        self._held = (self._held + text[at:stop])[:_CSI_LIMIT]
         self._swallowed += stop - at
         if self._swallowed >= STRING_LIMIT:
             self._enter("text")
             return stop
         if stop == len(text):
             return stop
-        final, held, short = text[stop], self._held, self._swallowed < 64
+        final, held, short = text[stop], self._held, self._swallowed < _CSI_LIMIT
         self._enter("text")
         if not "@" <= final <= "~":
             return stop  # broken off by something else, which is looked at as text
@@ -160,7 +163,7 @@ def _without_conceal(parameters: str) -> str:
         width = 1
         if name in {"38", "48", "58"} and at + 1 < len(given):
             width = {"5": 3, "2": 5}.get(given[at + 1], 2)
-        if width > 1 or not name.isdigit() or int(name) != 8:
+        if width > 1 or name.partition(":")[0].lstrip("0") != "8":
             kept += given[at : at + width]
         at += width
     return f"\x1b[{';'.join(kept)}m" if kept else ""
@@ -187,3 +190,91 @@ def plain(data: bytes | str) -> str:
 def without_colour(text: str) -> str:
     """Already safe ``text`` less its colour sequences."""
     return _COLOUR.sub("", text)
+
+
+def colour_after(text: str, before: str = "") -> str:
+    """The SGR sequences in force after already safe ``text``, given those in force before it; bounded."""
+    for found in _COLOUR.finditer(text):
+        if found[1].strip("0;") == "" or found[1].startswith("0;"):
+            before = ""
+        if found[1].strip("0;"):
+            before += found[0]
+    if len(before) > 256:  # a tool that never resets: its last settings are what one sees
+        before = before[before.index("\x1b", len(before) - 256) :]
+    return before
+
+
+def collapse(text: str) -> str:
+    """Already safe ``text`` as a terminal would show it: after ``\\r`` a line is written over from its start."""
+    if "\r" not in text:
+        return text
+    return "\n".join(_overwritten(line) if "\r" in line else line for line in text.split("\n"))
+
+
+def _overwritten(line: str) -> str:
+    drawn = [part for part in line.rstrip("\r").split("\r") if part]
+    if "\x1b" not in line:
+        seen = ""
+        for part in reversed(drawn):  # what an earlier drawing shows is what the later ones did not reach
+            seen += part[len(seen) :]
+        return seen
+    cells: list[tuple[str, str]] = []
+    colour = ""
+    for part in drawn:
+        column = 0
+        for token in re.split("(\x1b\\[[0-9;:]*m)", part):
+            if token.startswith("\x1b"):
+                colour = colour_after(token, colour)
+                continue
+            cells[column : column + len(token)] = [(colour, character) for character in token]
+            column += len(token)
+    out: list[str] = []
+    current = ""
+    for wanted, character in [*cells, (colour, "")]:
+        if wanted != current:
+            out.append(wanted if wanted.startswith(current) else f"\x1b[0m{wanted}")
+            current = wanted
+        out.append(character)
+    return "".join(out)
+
+
+class LineLimit:
+    """Cuts the lines of one stream of already safe text to :data:`LINE_LIMIT` characters, piece by piece."""
+
+    def __init__(self, limit: int = LINE_LIMIT) -> None:
+        self._limit = limit
+        self._width = 0
+        self._cut = 0
+
+    def feed(self, text: str) -> str:
+        """``text`` with what is too much taken out; where a line was cut, its end says how much is missing."""
+        if self._width + len(text) <= self._limit and not self._cut:
+            end = max(text.rfind("\n"), text.rfind("\r"))
+            self._width = len(text) - end - 1 + (self._width if end < 0 else 0)
+            return text
+        out: list[str] = []
+        for part in re.split("([\n\r])", text):
+            if part in ("\n", "\r"):
+                out.append(self._mark() + part)
+                self._width = 0
+            elif part:
+                room = max(self._limit - self._width, 0)
+                out.append(_whole(part[:room]) if not self._cut else "")
+                self._cut += max(len(part) - room, 0)
+                self._width += min(len(part), room)
+        return "".join(out)
+
+    def close(self) -> str:
+        """The mark for a last line that was cut."""
+        return self._mark()
+
+    def _mark(self) -> str:
+        mark = f"\x1b[0m… [{self._cut} more characters in this line]" if self._cut else ""
+        self._cut = 0
+        return mark
+
+
+def _whole(text: str) -> str:
+    """``text`` less a colour sequence that was cut in two at its end."""
+    at = text.rfind("\x1b", -_CSI_LIMIT)
+    return text[:at] if at >= 0 and "m" not in text[at:] else text
