@@ -76,7 +76,7 @@ install_into() {
   fi
   stamp=$(cksum <pyproject.toml)
   # `dev` holds everything the other extras do.
-  if ! cat "$venv/.installed-$extra" "$venv/.installed-dev" 2>/dev/null | grep -qxF "$stamp"; then
+  if ! grep -qsxF "$stamp" "$venv/.installed-$extra" "$venv/.installed-dev"; then
     say "installing the package and its [$extra] requirements into $venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
     printf '%s\n' "$stamp" >"$venv/.installed-$extra"
