@@ -1,7 +1,8 @@
 """Keeping what a tool wrote: every byte, in memory while it is little, in files once it is much.
 
-A stream's first :data:`MEMORY_LIMIT` bytes are held in memory; a stream that goes on is moved to a log file below
-``CACHE/runs/`` and grows there. Results read it from there when asked. Old logs are removed when a new one is begun.
+A stream's first :data:`MEMORY_LIMIT` bytes are held in memory; a stream that goes on is moved to a log file
+below ``CACHE/runs/`` and grows there. Results read it from there when asked. Old logs are removed when a new
+one is begun.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TAIL_LIMIT = 32 * 1024
 KEEP_RUNS = 20
 KEEP_DAYS = 7
 KEEP_BYTES = 1024**3
-"""Retention of log directories: the newest runs, not older, not more together. Logs being written are never removed."""
+"""Retention of logs: so many runs, so old, so large together at most. A log being written is never removed."""
 
 FREE_FLOOR = 512 * 1024 * 1024
 """Bytes that a log leaves free on its disk; a tool that writes without end must not fill the machine."""
@@ -80,7 +81,8 @@ class Saved:
 class SavedOutput:
     """All output of a run after its end.
 
-    :param head: what is shown first; all there is where ``omitted_bytes`` is 0. :param tail: what is shown last.
+    :param head: what is shown first; all there is where ``omitted_bytes`` is 0.
+    :param tail: what is shown last.
     :param omitted_lines: line ends between the two.
     """
 
@@ -214,12 +216,14 @@ class _Stream:
 
 
 class Shown:
-    """The start and the end of the output in the order it came, in bounded memory.
+    """The start and the end of the output in the order it came, in bounded memory; limits in bytes.
 
     Under a flood only counting costs anything: bytes are looked at when the end has grown to twice its room.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, head: int = HEAD_LIMIT, tail: int = TAIL_LIMIT) -> None:
+        self._head_limit = head
+        self._tail_limit = tail
         self._head: tuple[Piece, ...] = ()
         self._cut = False
         self._tail: deque[tuple[StreamName, bytearray]] = deque()
@@ -234,12 +238,12 @@ class Shown:
         else:
             self._tail.append((stream, bytearray(data)))
         self._size += len(data)
-        if self._size > 2 * (HEAD_LIMIT + TAIL_LIMIT):
+        if self._size > 2 * (self._head_limit + self._tail_limit):
             self._compact()
 
     def take(self) -> tuple[tuple[Piece, ...], tuple[Piece, ...], int, int]:
         """(head, tail, omitted lines, omitted bytes)."""
-        if self._cut or self._size > HEAD_LIMIT + TAIL_LIMIT:
+        if self._cut or self._size > self._head_limit + self._tail_limit:
             self._compact()
         tail = tuple(Piece(stream, bytes(data)) for stream, data in self._tail)
         return (self._head, tail, self._lines, self._bytes) if self._cut else (tail, (), 0, 0)
@@ -250,11 +254,11 @@ class Shown:
                 data[:] = _OVERDRAWN.sub(b"", data)
         self._size = sum(len(data) for _, data in self._tail)
         if not self._cut:
-            if self._size <= HEAD_LIMIT + TAIL_LIMIT:
+            if self._size <= self._head_limit + self._tail_limit:
                 return
-            self._head = self._pop(HEAD_LIMIT)
+            self._head = self._pop(self._head_limit)
             self._cut = True
-        for piece in self._pop(self._size - TAIL_LIMIT):
+        for piece in self._pop(self._size - self._tail_limit):
             self._lines += piece.data.count(b"\n")
             self._bytes += len(piece.data)
 
@@ -277,7 +281,7 @@ class Shown:
 
 
 def make_directory(runs: Path) -> Path:
-    """A new private log directory below ``runs``; old ones are removed by the rules at the top of this module."""
+    """A new private log directory below ``runs``; old ones are removed first, see :func:`prune`."""
     runs.mkdir(parents=True, exist_ok=True, mode=0o700)
     prune(runs)
     own = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}"
@@ -286,7 +290,7 @@ def make_directory(runs: Path) -> Path:
 
 
 def prune(runs: Path, *, now: float | None = None) -> list[Path]:
-    """Remove what retention does not keep; returns what was removed. Only directories with logs in them are touched."""
+    """Remove what retention does not keep and return it. Only directories with logs in them are touched."""
     moment = time.time() if now is None else now
     found: list[tuple[float, int, Path]] = []
     for directory in runs.iterdir():

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .spec import RunSpec
 
-__all__ = ["MIME", "FileChange", "Recorder", "RunResult"]
-
-MIME = "application/vnd.skill-magic.run+json"
-"""The key figures as data, beside the HTML and the text, for tools that read notebooks."""
+__all__ = ["FileChange", "Recorder", "RunResult"]
 
 SAMPLES = 600
 """At most this many samples of usage are kept; a long run keeps every second, fourth, … one."""
@@ -30,11 +27,12 @@ SAMPLES = 600
 class RunResult:
     """One finished run. Times in seconds, sizes in bytes; ``None`` where it was too short to sample.
 
-    :param args: the tool's arguments; :param command_line: the equivalent ``docker run`` line, secrets redacted.
+    :param args: the tool's arguments;
+    :param command_line: the equivalent ``docker run`` line, secrets redacted.
     :param started: seconds since the epoch.
     :param memory_limit: the limit that was in force; :param timeout: the run's ``--timeout``.
-    :param error: the engine's own words where it could not start the tool.
-    :param output: all that the tool wrote; read it as ``stdout``, ``stderr``, ``stdout_bytes``, ``stderr_bytes``.
+    :param error_text: the engine's own words where it could not start the tool.
+    :param output: all that the tool wrote; read it as ``stdout``, ``stderr`` or their ``…_bytes``.
     :param samples: usage over time, at most :data:`SAMPLES`.
     :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
     """
@@ -93,7 +91,7 @@ class RunResult:
 
     @property
     def log(self) -> Path | None:
-        """The file with the output that was too long to keep in memory, else ``None``; stdout's where both were."""
+        """The file with output that was too long for memory, else ``None``; stdout's where both were."""
         logs = self.output.logs
         return logs.get("stdout") or logs.get("stderr")
 
@@ -109,10 +107,6 @@ class RunResult:
 
         return words.as_dict(self)
 
-    def shown_in(self, execution_count: int | None) -> None:
-        """Remember the cell that has shown this result already, so that returning it there does not show it twice."""
-        object.__setattr__(self, "_shown", execution_count)
-
     def __repr__(self) -> str:
         from .views import words
 
@@ -123,29 +117,18 @@ class RunResult:
     ) -> dict[str, Any]:
         from .views import card
 
-        makers = {"text/plain": card.text, "text/html": card.html, MIME: RunResult.as_dict}
-        wanted = [mime for mime in makers if include is None or mime in include]
-        return {mime: makers[mime](self) for mime in wanted if mime not in (exclude or ())}
-
-    def _ipython_display_(self) -> None:
-        # A cell that ends in `%skill …` has shown the run already; IPython would show the value once more.
-        from IPython import get_ipython
-        from IPython.display import display
-
-        shell = get_ipython()
-        shown = getattr(self, "_shown", None)
-        if shell is not None and shown is not None and shell.execution_count == shown:
-            return
-        if shell is None:
-            print(repr(self))  # noqa: T201
-            return
-        display(self._repr_mimebundle_(), raw=True)
+        bundle = card.bundle(self)
+        return {
+            mime: data
+            for mime, data in bundle.items()
+            if (include is None or mime in include) and mime not in (exclude or ())
+        }
 
 
 class Recorder:
     """Follows the events of one run and makes its result.
 
-    :param command_line: the equivalent ``docker run`` line, redacted, for the card; made here where it is empty.
+    :param command_line: the equivalent ``docker run`` line, redacted; made here where it is empty.
     """
 
     def __init__(self, spec: RunSpec, host: Host, *, command_line: str = "") -> None:
@@ -177,7 +160,7 @@ class Recorder:
             self._finished = event
 
     def result(self) -> RunResult:
-        """The result, the same one however often it is asked for. Without a Finished event the engine was lost."""
+        """The result, the same one however often it is asked for. No Finished event: the engine was lost."""
         if self._result is None:
             self._result = self._make()
         return self._result

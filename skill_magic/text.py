@@ -3,7 +3,7 @@
 A terminal obeys what is written to it and a browser renders it, so output of a container is data that must
 lose its powers first. Kept are ``\\n \\t \\r`` and colour (SGR, ``ESC [ … m``); every other control character
 and sequence is removed, and characters that reorder, hide or break text are shown escaped (``\\u202e``).
-Sequences follow ECMA-48 and xterm's "Control Sequences"; the bidirectional controls are those of Unicode UAX #9.
+Sources: ECMA-48; xterm's "Control Sequences"; Unicode UAX #9 for the bidirectional controls.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _SPECIAL = re.compile(f"[{_CONTROL}{_HIDDEN}]")
 # Plain text and the colours in it, as far as one step of the regex engine can see that they hide nothing.
 _PARAMETER = "(?!0*8[;m])[0-9]{0,4}"
 _PLAIN = re.compile(f"(?:[^{_CONTROL}{_HIDDEN}]++|\x1b\\[{_PARAMETER}(?:;{_PARAMETER}){{0,11}}m)*+")
-# What can be dropped in one step: controls that start no sequence (C1 that do: 90 DCS, 98 SOS, 9b CSI, 9d OSC,
-# 9e PM, 9f APC), and whole CSI sequences other than SGR.
+# What can be dropped in one step: controls that start no sequence (C1 that do: 90 DCS, 98 SOS, 9b CSI,
+# 9d OSC, 9e PM, 9f APC), and whole CSI sequences other than SGR.
 _DROPPED = re.compile(
     "(?:[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x8f\x91-\x97\x99\x9a\x9c]|\x1b\\[[ -?]{0,62}[@-ln-~])++"
 )
@@ -205,7 +205,7 @@ def colour_after(text: str, before: str = "") -> str:
 
 
 def collapse(text: str) -> str:
-    """Already safe ``text`` as a terminal would show it: after ``\\r`` a line is written over from its start."""
+    """Already safe ``text`` as a terminal shows it: after ``\\r`` a line is written over from its start."""
     if "\r" not in text:
         return text
     return "\n".join(_overwritten(line) if "\r" in line else line for line in text.split("\n"))
