@@ -29,6 +29,7 @@ class Mount:
     :param field: where it was declared (``volumes[0]``, ``extra_args[1]``; empty for our own mounts).
     :param ours: added by this package (the notebook's directory, masks, protections), not by a manifest.
     :param names: names of host variables whose values the source was made from.
+    :param identity: (device, inode) of ``source`` when the plan was made; ``mounts.recheck`` compares it before start.
     """
 
     kind: Literal["bind", "volume", "tmpfs", "mask"]
@@ -43,6 +44,7 @@ class Mount:
     field: str = ""
     ours: bool = False
     names: tuple[str, ...] = ()
+    identity: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class RunSpec:
     remove: bool = True
     pull: Literal["missing", "never", "always"] = "missing"
     hostname: str = "skill"
+    ipc: Literal["private", "none"] = "private"
+    selinux_type: str | None = None
     domainname: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     cap_add: tuple[str, ...] = ()

@@ -1,0 +1,52 @@
+"""What every rule of the policy is given, and how a rule words its refusal."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal
+
+from .findings import Violation
+from .host import Host
+from .policy_paths import Judge
+from .redact import hide, spec_secrets
+from .settings import Settings
+from .spec import RunSpec
+
+
+class Context:
+    """One check: the run, the machine, the settings in force."""
+
+    def __init__(self, spec: RunSpec, host: Host, settings: Settings) -> None:
+        self.spec = spec
+        self.host = host
+        self.settings = settings
+
+    @cached_property
+    def paths(self) -> Judge:
+        """Judges host paths; made when the first path is judged."""
+        return Judge(self.host, home_project=self.settings.allow_home_project)
+
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        return spec_secrets(self.spec, self.host)
+
+    def shown(self, text: str) -> str:
+        """``text`` as a person may see it: without the values of secrets."""
+        return hide(text, self._secrets)
+
+    def violation(
+        self,
+        code: str,
+        field: str,
+        value: str,
+        reason: str,
+        fix: str = "",
+        *,
+        grant: str | None = None,
+        kind: Literal["invalid", "refused"] = "refused",
+    ) -> Violation:
+        """A refusal; where a grant can lift it, the way out is the command that asks for it."""
+        if grant is not None:
+            ask = f"Run `skill trust {self.spec.skill}` to be asked about it."
+            fix = f"{fix} {ask}".strip()
+        return Violation(code, field, self.shown(value), self.shown(reason), fix, grant, kind=kind)

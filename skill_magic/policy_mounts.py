@@ -1,0 +1,201 @@
+"""What of the host a container may see, where, and what it may change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from .findings import Violation
+from .mounts import WORKDIR
+from .policy_context import Context
+from .policy_paths import Hit, file_type
+from .protected import below, clean
+from .spec import Mount
+
+_KERNEL = ("/proc", "/sys", "/dev")
+PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv")
+"""In the notebook's directory; what the host runs later without being asked."""
+
+
+def sources(context: Context) -> Iterator[Violation]:
+    """Judge the host side of every mount."""
+    for mount in context.spec.mounts:
+        if mount.kind == "bind" and not (mount.ours and mount.read_only):
+            yield from _source(context, mount)
+
+
+def _source(context: Context, mount: Mount) -> Iterator[Violation]:
+    where, source = mount.field or "directory", mount.source or ""
+    declared = mount.declared or source
+    notebook = source == str(context.host.directory)
+    if mount.propagation not in ("", "private", "rprivate"):
+        yield context.violation(
+            "mount-propagation",
+            where,
+            mount.propagation,
+            "Mounts made on one side would appear on the other.",
+            "Leave the propagation out.",
+        )
+    hit = context.paths.hit(declared, source, notebook=notebook)
+    if hit is None and mount.names and os.path.realpath(declared) != source:
+        yield context.violation(
+            "mount-changed", where, declared, "It leads somewhere else now.", "Run it again."
+        )
+        return
+    if hit is not None:
+        yield _refusal(context, mount, hit, notebook=notebook)
+        return
+    engine = context.host.engine
+    if engine is not None and engine.remote:
+        yield context.violation(
+            "mount-remote",
+            where,
+            declared,
+            "The engine runs on another machine, so this path names that machine's files.",
+            "Use a local engine, or:",
+            grant="remote-mounts",
+        )
+    kind = file_type(source)
+    if kind == "special":
+        yield context.violation(
+            "mount-special",
+            where,
+            declared,
+            "It is a socket, a pipe or a device; only folders and plain files are mounted.",
+            "Mount a folder or a file.",
+        )
+    elif kind in ("missing", "unreadable"):
+        word = "does not exist" if kind == "missing" else "cannot be looked at"
+        yield context.violation(
+            "mount-missing",
+            where,
+            declared,
+            f"It {word}.",
+            "Create it first; the engine would make a folder that belongs to root.",
+            kind="invalid",
+        )
+    else:
+        yield from _reach(context, mount, where, declared)
+
+
+def _reach(context: Context, mount: Mount, where: str, declared: str) -> Iterator[Violation]:
+    """Whether what may be mounted may be mounted like this."""
+    source, root = mount.source or "", str(context.host.directory)
+    inside = below(source, root)
+    if mount.relabel and not inside:
+        yield context.violation(
+            "mount-relabel",
+            where,
+            f"{declared}:{mount.relabel}",
+            "z and Z change the SELinux labels of the folder on the host.",
+            "Use them in the notebook's directory only.",
+        )
+    if inside:
+        code = next((n for n in PROJECT_CODE if below(source, os.path.join(root, n))), None)
+        if code is not None and not mount.read_only:
+            yield context.violation(
+                "mount-project-code",
+                where,
+                declared,
+                f"The host runs later what is written into {code}.",
+                "Mount it read-only (:ro), or:",
+                grant=f"mount:rw:{source}",
+            )
+        return
+    if not mount.read_only:
+        yield context.violation(
+            "mount-outside-rw",
+            where,
+            declared,
+            "It lies outside the notebook's directory and could be changed.",
+            "Mount it read-only (:ro), or:",
+            grant=f"mount:rw:{source}",
+        )
+    elif context.spec.network != "none":
+        yield context.violation(
+            "mount-outside-network",
+            where,
+            declared,
+            "It lies outside the notebook's directory and could be sent over the network.",
+            'Write network = "none", or:',
+            grant=f"mount:ro:{source}",
+        )
+
+
+_REASONS = {
+    "system": ("mount-system", "{what} a part of the system ({place})"),
+    "exact": ("mount-system", "{what} a directory that others share ({place})"),
+    "socket": (
+        "mount-socket",
+        "{what} where control sockets are ({place}); read-only does not stop a connection",
+    ),
+    "credential": ("mount-credential", "{what} a place of credentials or start-up files ({place})"),
+    "code": ("mount-code", "{what} a file that the host runs later ({place})"),
+    "home": ("mount-home", "{what} a home directory ({place}), with every key and start-up file in it"),
+    "kernel": ("mount-kernel", "{what} the kernel's view of the machine ({place})"),
+    "pipe": ("mount-pipe", "{what} a Windows pipe, the way to an engine"),
+}
+
+
+def _refusal(context: Context, mount: Mount, hit: Hit, *, notebook: bool) -> Violation:
+    code, text = _REASONS[hit.kind]
+    what = {"is": "This is", "is in": "This is in", "contains": "This contains"}[hit.relation]
+    reason = text.format(what=what, place=hit.place) + "."
+    fix = "Mount a folder with the data that is needed, and nothing else; this is never allowed."
+    if notebook:
+        fix = "Move the notebook into a folder of its own below your home directory."
+        if hit.kind == "home":
+            policy = context.host.config_dir / "policy.toml"
+            fix += f" Or write allow_home_project = true in {policy}: the keys in it are hidden then."
+    return context.violation(
+        code, mount.field or "directory", mount.declared or str(mount.source), reason, fix
+    )
+
+
+def targets(context: Context) -> Iterator[Violation]:
+    """Judge the container side of every mount."""
+    taken: dict[str, Mount] = {}
+    for mount in context.spec.mounts:
+        target, where = clean(mount.target), mount.field or "mount"
+        if target == "/":
+            yield context.violation(
+                "target-root",
+                where,
+                mount.target,
+                "It would hide the whole image.",
+                f"Write {WORKDIR} or another path.",
+            )
+        tree = next((each for each in _KERNEL if below(target, each)), None)
+        if tree is not None and not (mount.kind == "tmpfs" and target == "/dev/shm"):  # noqa: S108
+            yield context.violation(
+                "target-kernel",
+                where,
+                mount.target,
+                f"{tree} is the engine's.",
+                f"Write {WORKDIR} or another path.",
+            )
+        if target in taken:
+            yield context.violation(
+                "target-twice",
+                where,
+                mount.target,
+                "Two mounts have this path in the container.",
+                "Keep one of them.",
+                kind="invalid",
+            )
+        taken.setdefault(target, mount)
+
+
+def working_dir(context: Context) -> Iterator[Violation]:
+    """A working directory below /proc reaches the host's files (CVE-2024-21626)."""
+    path = context.spec.working_dir
+    if path is None:
+        return
+    if any(below(clean(path), tree) for tree in _KERNEL):
+        yield context.violation(
+            "workdir-kernel",
+            "working_dir",
+            path,
+            "A directory of the kernel is a way out of the container (CVE-2024-21626).",
+            f"Write {WORKDIR}.",
+        )

@@ -1,0 +1,210 @@
+"""Judges one host path: may a container get it at all?
+
+Three readings of a path are judged, and one refusal is enough: as it was written, with ``..`` worked out as text (as
+the engine does), and with every symlink followed (as the kernel does). Each is compared with every protected place as
+equal, below and above, by name and, where both exist, by device and inode, so that a bind mount or a link is no disguise.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from .host import Host
+from .protected import Entry, Kind, below, clean, entries, exempt, fold, foreign_home
+
+Relation = Literal["is", "is in", "contains"]
+Identity = tuple[int, int]
+
+_KERNEL = ("/proc", "/sys", "/dev")
+_PIPES = ("//./pipe", "//?/", "//./")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A protected place that a path touches: ``path`` ``relation`` ``place``."""
+
+    kind: Kind | Literal["kernel", "pipe"]
+    path: str
+    relation: Relation
+    place: str
+
+
+class Judge:
+    """All judgements of one check, sharing one look at the file system.
+
+    :param home_project: the home directory itself may be the notebook's directory (a setting).
+    """
+
+    def __init__(self, host: Host, *, home_project: bool = False) -> None:
+        self.host = host
+        self.entries = entries(host)
+        self.home_project = home_project
+        self.folded_home = fold(str(host.home))
+        self._inodes: dict[Identity, list[tuple[Entry, Relation]]] | None = None
+
+    def hit(self, declared: str, resolved: str, *, notebook: bool = False) -> Hit | None:
+        """The protected place that a path touches, ``None`` where it touches none.
+
+        Places that an allowed directory merely contains (``~/.config`` has ``gh``) are no hit when they can be hidden.
+
+        :param declared: the absolute path as it was written; :param resolved: its ``os.path.realpath``.
+        :param notebook: it is the notebook's own directory, which may be a directory directly below ``/home``.
+        """
+        lexical = self._lexical(declared)
+        if lexical is not None:
+            return lexical
+        cleaned = clean(declared)
+        paths = {cleaned: None, resolved: None, os.path.realpath(cleaned): None}
+        hits = [hit for path in paths for hit in self._hits(path, notebook=notebook)]
+        return max(hits, key=lambda hit: len(hit.place), default=None)
+
+    def contained(self, resolved: str, kinds: Iterable[Kind]) -> Iterator[Entry]:
+        """The protected places of ``kinds`` that lie below a directory, by name."""
+        folded = fold(resolved)
+        return (
+            entry
+            for entry in self.entries
+            if entry.kind in kinds and entry.folded != folded and below(entry.folded, folded)
+        )
+
+    def _lexical(self, declared: str) -> Hit | None:
+        folded = declared.lower()
+        if folded.startswith(_PIPES) and not folded.startswith("//./") or folded.startswith("//./pipe"):
+            return Hit("pipe", declared, "is", declared)
+        for path in (clean(declared), *hops(declared), *hops(clean(declared))):
+            for tree in _KERNEL:
+                if below(fold(path), tree):
+                    return Hit("kernel", path, "is in", tree)
+        return None
+
+    def _hits(self, path: str, *, notebook: bool) -> Iterator[Hit]:
+        folded = fold(path)
+        for entry in self.entries:
+            relation = _relation(folded, entry)
+            if relation is not None and self._counts(entry, relation, folded):
+                yield Hit(entry.kind, path, relation, entry.path)
+        foreign = foreign_home(folded)
+        if foreign is not None and not below(folded, self.folded_home):
+            kind, place = foreign
+            if kind != "code" and not (kind == "home" and notebook):
+                yield Hit(kind, path, "is" if folded == place else "is in", place)
+        yield from self._same_inode(path, folded)
+
+    def _counts(self, entry: Entry, relation: Relation, folded: str) -> bool:
+        if relation != "contains" and exempt(entry, folded, self.folded_home):
+            return False
+        if entry.kind == "home" and self.home_project and relation == "is":
+            return False
+        if relation == "contains":
+            if self.home_project and folded == self.folded_home:
+                return entry.kind not in ("credential", "code", "socket")
+            return entry.kind not in ("credential", "code")
+        return True
+
+    def _same_inode(self, path: str, folded: str) -> Iterator[Hit]:
+        if self._inodes is None:
+            self._inodes = self._table()
+        here = identity(path)
+        place = path
+        while True:
+            found = identity(place)
+            for entry, relation in self._inodes.get(found, ()) if found is not None else ():
+                # A directory's own inode says equal or above; a parent's says below.
+                if found == here and place == path:
+                    pass
+                elif relation == "is" and entry.tree:
+                    relation = "is in"
+                else:
+                    continue
+                if self._counts(entry, relation, folded):
+                    yield Hit(entry.kind, path, relation, entry.path)
+            parent = os.path.dirname(place)
+            if parent == place:
+                return
+            place = parent
+
+    def _table(self) -> dict[Identity, list[tuple[Entry, Relation]]]:
+        table: dict[Identity, list[tuple[Entry, Relation]]] = {}
+        seen: set[str] = set()
+        for entry in self.entries:
+            found = identity(entry.path, follow=True)
+            if found is None:
+                continue
+            table.setdefault(found, []).append((entry, "is"))
+            if entry.kind in ("credential", "code"):
+                continue
+            parent = os.path.dirname(os.path.realpath(entry.path))
+            while parent not in seen:
+                seen.add(parent)
+                above = identity(parent)
+                if above is not None:
+                    table.setdefault(above, []).append((entry, "contains"))
+                parent = os.path.dirname(parent)
+        return table
+
+
+def _relation(folded: str, entry: Entry) -> Relation | None:
+    if folded == entry.folded:
+        return "is"
+    if entry.tree and below(folded, entry.folded):
+        return "is in"
+    if below(entry.folded, folded):
+        return "contains"
+    return None
+
+
+def identity(path: str, *, follow: bool = False) -> Identity | None:
+    """(device, inode), ``None`` where there is nothing or it cannot be seen."""
+    try:
+        found = os.stat(path) if follow else os.lstat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def hops(path: str, limit: int = 40) -> Iterator[str]:
+    """Every path that a symlink on the way of ``path`` leads to, as text, before the next one is followed.
+
+    ``/proc/self/root`` and its like resolve to something else in the engine's process than in ours, so that a way that
+    passes them has no meaning here, whatever it ends at.
+    """
+    todo = [part for part in path.split("/") if part]
+    done = "/"
+    while todo:
+        part = todo.pop(0)
+        if part == ".":
+            continue
+        if part == "..":
+            done = os.path.dirname(done)
+            continue
+        step = os.path.join(done, part)
+        try:
+            target = os.readlink(step)
+        except (OSError, ValueError):
+            done = step
+            continue
+        limit -= 1
+        if limit < 0:
+            return
+        yield step
+        if target.startswith("/"):
+            done = "/"
+        yield clean(os.path.join(done, target))
+        todo = [each for each in target.split("/") if each] + todo
+
+
+def file_type(path: str) -> Literal["directory", "file", "missing", "unreadable", "special"]:
+    """What stands at ``path``, itself no symlink."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    except (OSError, ValueError):
+        return "unreadable"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "file" if stat.S_ISREG(mode) else "special"

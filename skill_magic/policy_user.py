@@ -1,0 +1,94 @@
+"""Who the tool runs as."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .findings import Violation
+from .policy_context import Context
+
+if TYPE_CHECKING:
+    from .host import Host
+
+_ROOT_NAMES = frozenset(("root", "toor"))
+_MAX_ID = 2**31 - 1
+
+
+def root_is_caller(host: Host) -> bool:
+    """Whether uid 0 in the container is no more than the caller is already."""
+    return host.uid == 0 or (host.engine is not None and host.engine.rootless)
+
+
+def _zero(part: str) -> bool:
+    return (part.isascii() and part.isdigit() and int(part) == 0) or part.lower() in _ROOT_NAMES
+
+
+def user(context: Context) -> Iterator[Violation]:
+    """uid 0 with a read-write folder leaves setuid-root files on the host; group 0 reads what root's group may."""
+    spec = context.spec
+    where = spec.user_field or "user"
+    if not spec.user_field and spec.user is not None:
+        return  # the caller's own
+    yield from identity(context, spec.user, where)
+    if not root_is_caller(context.host):
+        for index, group in enumerate(spec.group_add):
+            yield context.violation(
+                "group-add",
+                f"group_add[{index}]",
+                group,
+                f"The group {group} of the host may read and write what is shared with it.",
+                "Leave it out, or:",
+                grant=f"group-add:{group}",
+            )
+
+
+def identity(context: Context, name: str | None, where: str) -> Iterator[Violation]:
+    """Judge a user as it stands in a manifest or an image; ``None`` is the image's own, whatever that is."""
+    if root_is_caller(context.host):
+        return
+    if name is None:
+        yield context.violation(
+            "user-image",
+            where,
+            "image",
+            "The image's own user is root in most images.",
+            "Leave user out to run as yourself, or:",
+            grant="uid0",
+        )
+        return
+    uid, _, gid = name.partition(":")
+    if uid == "" or _zero(uid):
+        yield context.violation(
+            "user-root",
+            where,
+            name,
+            "Root in the container can leave setuid-root files in a folder of the host.",
+            "Leave user out to run as yourself, or:",
+            grant="uid0",
+        )
+    elif _zero(gid):
+        yield context.violation(
+            "user-root-group",
+            where,
+            name,
+            "Group 0 may read and write what the host shares with root's group.",
+            "Leave the group out, or:",
+            grant="gid0",
+        )
+
+
+def strict(context: Context) -> Iterator[Violation]:
+    """In the strict profile a user is a number: a name means what the image's /etc/passwd says it means."""
+    spec = context.spec
+    if not context.settings.strict or spec.user is None:
+        return
+    if not re.fullmatch(r"[0-9]+(?::[0-9]+)?", spec.user):
+        yield context.violation(
+            "user-name",
+            spec.user_field or "user",
+            spec.user,
+            "In the strict profile a user is a number: the image decides what a name means.",
+            "Write uid:gid.",
+        )
