@@ -1,0 +1,246 @@
+"""Connect: the engine that this person's own ``docker`` would talk to, or why it is not to be had."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError, EngineUnavailable
+from .failures import os_error, translate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker import APIClient
+
+    from ..host import EngineAddress, Host
+
+__all__ = ["Engine", "connect"]
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds within which a living engine accepts a connection and names its version."""
+
+CALL_TIMEOUT = 120.0
+"""Seconds for one call. Long, because a slow disk can hold up a create; a dead engine is found by its own watch."""
+
+_engines: dict[tuple[int, str, str], Engine] = {}
+_lock = threading.Lock()
+
+
+class Engine:
+    """One Docker engine: an API client and the facts about it, asked once.
+
+    Values of this class are safe to share between threads and survive a fork.
+    """
+
+    def __init__(self, address: EngineAddress) -> None:
+        self.address = address
+        self._pid = -1
+        self._client: APIClient | None = None
+        self._client_lock = threading.Lock()
+        self.last_sweep: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Engine({self.address.url!r}, {self.address.source!r})"
+
+    @property
+    def api(self) -> APIClient:
+        """The low-level client. A forked child gets its own: two processes must not share a connection."""
+        client = self._client
+        if client is not None and self._pid == os.getpid():
+            return client
+        with self._client_lock:
+            if self._client is None or self._pid != os.getpid():
+                self._client = _client(self.address)
+                self._pid = os.getpid()
+            return self._client
+
+    @property
+    def local(self) -> bool:
+        """Whether it is reached through a socket of this machine, so that it sees the same files."""
+        return not self.address.remote
+
+    @cached_property
+    def version(self) -> Mapping[str, Any]:
+        """The engine's own version report."""
+        with translate("name its version"):
+            return dict(self.api.version(api_version=False))
+
+    @cached_property
+    def info(self) -> Mapping[str, Any]:
+        """The engine's own description of itself and its machine, as ``docker info`` prints it."""
+        with translate("describe itself"):
+            return dict(self.api.info())
+
+    @property
+    def cpus(self) -> int:
+        """Logical CPUs of the engine's machine."""
+        return int(self.info.get("NCPU") or 1)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of RAM of the engine's machine."""
+        return int(self.info.get("MemTotal") or 0)
+
+    @property
+    def rootless(self) -> bool:
+        """Whether the engine runs as an ordinary user, so that a container's root is that user."""
+        options = self.info.get("SecurityOptions") or ()
+        return any("rootless" in str(option) for option in options)
+
+    @property
+    def cgroup(self) -> int:
+        """1 or 2, the version of the control groups it uses."""
+        return 2 if str(self.info.get("CgroupVersion", "1")) == "2" else 1
+
+    @property
+    def system(self) -> str:
+        """The operating system it runs on, as it says ("Docker Desktop", "Debian GNU/Linux 12")."""
+        return str(self.info.get("OperatingSystem") or "")
+
+    @property
+    def podman(self) -> bool:
+        """Whether Podman answers, which speaks the same API with small differences."""
+        components = self.version.get("Components") or ()
+        return any("podman" in str(part.get("Name", "")).lower() for part in components)
+
+    def alive(self, timeout: float) -> bool:
+        """Whether it answers within ``timeout`` seconds."""
+        import docker.errors
+        import requests
+
+        try:
+            self.api.get(f"{self.api.base_url}/_ping", timeout=timeout).close()
+        except (requests.RequestException, docker.errors.DockerException, EngineError, OSError):
+            return False
+        return True
+
+
+def connect(host: Host) -> Engine:
+    """Connect to the engine that ``host.engine`` names. One value per engine and process; a lost one is tried anew.
+
+    :raises EngineUnavailable: nothing answers there; ``problem`` says which of the five it is.
+    """
+    address = host.engine
+    if address is None:
+        raise _nothing_found()
+    key = (os.getpid(), address.url, str(address.tls or ""))
+    with _lock:
+        engine = _engines.get(key)
+    if engine is not None and engine.alive(CONNECT_TIMEOUT):
+        return engine
+    engine = Engine(address)
+    _ = engine.api
+    with _lock:
+        _engines[key] = engine
+    return engine
+
+
+def _client(address: EngineAddress) -> APIClient:
+    import docker
+    import docker.errors
+    import requests
+
+    if address.url.startswith("ssh://"):
+        raise EngineUnavailable(
+            f"the engine at {address.url} ({address.source}) is reached over ssh, which skill_magic does not speak",
+            "Forward its socket (`ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`) and set "
+            "DOCKER_HOST=unix:///tmp/docker.sock; or run the notebook on that machine.",
+            problem="no-client",
+        )
+    _knock(address)
+    try:
+        client = docker.APIClient(
+            base_url=address.url,
+            version="auto",
+            timeout=int(CONNECT_TIMEOUT),
+            tls=_tls(address.tls) if address.tls is not None else False,
+        )
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise _unavailable(address, error) from error
+    client.timeout = CALL_TIMEOUT
+    if address.socket is not None:
+        # No proxy and no .netrc concern a local socket; looking for them costs time on every call.
+        client.trust_env = False
+    return client
+
+
+def _tls(directory: Path) -> Any:
+    from docker.tls import TLSConfig
+
+    files = [directory / name for name in ("ca.pem", "cert.pem", "key.pem")]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise EngineUnavailable(
+            f"the engine's certificates are incomplete: {directory} has no {', '.join(missing)}",
+            "Set DOCKER_CERT_PATH to the directory that holds ca.pem, cert.pem and key.pem.",
+            problem="no-client",
+        )
+    authority, certificate, key = map(str, files)
+    return TLSConfig(client_cert=(certificate, key), ca_cert=authority, verify=True)
+
+
+def _knock(address: EngineAddress) -> None:
+    # A plain connect tells the causes apart by their errno; through docker-py they are one sentence of prose.
+    path = address.socket
+    if path is None:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(CONNECT_TIMEOUT)
+        try:
+            probe.connect(os.fspath(path))
+        except OSError as error:
+            raise _unavailable(address, error) from error
+
+
+def _unavailable(address: EngineAddress, error: Exception) -> EngineUnavailable:
+    import requests
+
+    where = f"{address.url} ({address.source})"
+    found = os_error(error)
+    number = found.errno if found is not None else None
+    if number in (errno.EACCES, errno.EPERM):
+        return EngineUnavailable(
+            f"no permission to talk to the Docker engine at {where}",
+            "Add yourself to its group (`sudo usermod -aG docker $USER`, then log in again), "
+            "or use a rootless engine.",
+            problem="no-permission",
+        )
+    timeouts = (TimeoutError, requests.Timeout)
+    if number == errno.ETIMEDOUT or isinstance(error, timeouts) or "timed out" in str(error).lower():
+        return EngineUnavailable(
+            f"the Docker engine at {where} does not answer",
+            "Look at its log, or start it anew (`sudo systemctl restart docker`).",
+            problem="no-answer",
+        )
+    if address.socket is not None and number == errno.ENOENT:
+        return EngineUnavailable(f"no Docker engine: {where} does not exist", _START, problem="no-daemon")
+    if number is not None:
+        why = (found.strerror if found is not None else "") or "no connection"
+        return EngineUnavailable(f"no Docker engine answers at {where}: {why}", _START, problem="no-daemon")
+    return EngineUnavailable(
+        f"the Docker engine at {where} cannot be used: {error}", _START, problem="no-daemon"
+    )
+
+
+_START = "Start it (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to the one you use."
+
+
+def _nothing_found() -> EngineUnavailable:
+    if shutil.which("docker") or shutil.which("dockerd") or shutil.which("podman"):
+        return EngineUnavailable(
+            "Docker is installed but no engine runs: none of the usual sockets exists",
+            _START,
+            problem="no-daemon",
+        )
+    return EngineUnavailable(
+        "there is no Docker on this machine: neither a docker command nor an engine's socket",
+        "Install Docker (https://docs.docker.com/engine/install/), or set DOCKER_HOST to an engine elsewhere.",
+        problem="no-client",
+    )

@@ -1,0 +1,86 @@
+"""What docker-py and the socket below it raise → our errors, with the engine's own words in them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+
+from ..errors import EngineError, EngineLost
+
+__all__ = ["explain", "os_error", "silent", "translate"]
+
+
+def explain(error: BaseException) -> str:
+    """The engine's own words, without docker-py's "500 Server Error for http+docker://…" around them."""
+    words = getattr(error, "explanation", None)
+    if isinstance(words, bytes):
+        words = words.decode("utf-8", "replace")
+    text = str(words or error).strip()
+    return text.removeprefix("Error response from daemon: ")
+
+
+def os_error(error: BaseException) -> OSError | None:
+    """The operating system's error at the bottom of a requests or urllib3 exception, which wrap it several deep."""
+    seen: set[int] = set()
+    stack: list[object] = [error]
+    while stack:
+        item = stack.pop()
+        if id(item) in seen or not isinstance(item, BaseException):
+            continue
+        seen.add(id(item))
+        # requests' own exceptions are OSErrors too; only one with an errno comes from the system.
+        if isinstance(item, OSError) and isinstance(item.errno, int):
+            return item
+        stack += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+    return None
+
+
+def silent(error: BaseException) -> bool:
+    """Whether ``error`` says that the engine does not answer, rather than that it said no."""
+    import docker.errors
+    import requests
+
+    if isinstance(error, docker.errors.APIError):
+        return False
+    if isinstance(
+        error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    ):
+        return True
+    found = os_error(error)
+    return found is not None and found.errno in {
+        errno.ENOENT,
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.EPIPE,
+        errno.ETIMEDOUT,
+        errno.ENOTCONN,
+    }
+
+
+@contextlib.contextmanager
+def translate(doing: str) -> Iterator[None]:
+    """Turn what docker-py raises in the body into ours.
+
+    :param doing: what was asked ("create the container"), for the message.
+    :raises EngineLost: the engine did not answer; :raises EngineError: it refused.
+    """
+    import docker.errors
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineError(f"the engine could not {doing}: {explain(error)}") from error
+    except (requests.RequestException, docker.errors.DockerException, OSError) as error:
+        raise lost(error) from error
+
+
+def lost(error: BaseException | None = None) -> EngineLost:
+    """The error for an engine that stopped answering; ``error`` is what told us so."""
+    found = os_error(error) if error is not None else None
+    why = f" ({found.strerror})" if found is not None and found.strerror else ""
+    return EngineLost(
+        f"the Docker engine stopped answering{why}",
+        "See whether it still runs (`docker info`); what is left of the run is removed when it is back.",
+    )

@@ -1,0 +1,243 @@
+"""Reaper: the containers of ours that an engine has, and those that nobody minds any more."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError
+from . import session
+from .failures import translate
+from .life import remove as _remove
+from .session import LABEL
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from .connect import Engine
+
+__all__ = ["Container", "containers", "find", "logs", "remove", "stop", "sweep"]
+
+SWEEP_INTERVAL = 30.0
+"""Seconds within which a second sweep of one engine is not worth its call."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of ours.
+
+    :param state: the engine's word: ``created``, ``running``, ``paused``, ``exited``, ``dead``, ``removing``.
+    :param created: seconds since the epoch. :param directory: the notebook's directory it was started for.
+    :param alive: whether the process that started it still runs; ``None`` where that cannot be known from here
+        (another machine or another person).
+    :param ours: whether this very process started it.
+    :param keep: started to outlive its process. :param remove: to be removed at its end (``rm``).
+    :param earlier_boot: started before this machine was, or on another machine.
+    """
+
+    id: str
+    name: str
+    skill: str
+    image: str
+    state: str
+    status: str
+    created: float
+    directory: str
+    user: str
+    alive: bool | None
+    ours: bool
+    keep: bool
+    remove: bool
+    earlier_boot: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self.state in ("running", "paused", "restarting")
+
+    @property
+    def orphan(self) -> bool:
+        """Whether nobody minds it and nobody asked for it to stay."""
+        return self.alive is False and not self.keep and (self.remove or self.running)
+
+
+def containers(engine: Engine, host: Host | None = None) -> list[Container]:
+    """All containers of ours on the engine, newest first; only those of ``host``'s person where it is given.
+
+    :raises EngineError: the engine refused or did not answer.
+    """
+    with translate("list its containers"):
+        found = engine.api.containers(all=True, filters={"label": [LABEL + "session"]})
+    every = [_container(entry) for entry in found]
+    return [one for one in every if host is None or one.user == str(host.uid)]
+
+
+def find(engine: Engine, name: str) -> Container:
+    """One container of ours by its name, its id or the beginning of either.
+
+    :raises EngineError: there is none of ours, or more than one.
+    """
+    every = containers(engine)
+    exact = [one for one in every if name in (one.id, one.name)]
+    near = exact or [one for one in every if name and (one.id.startswith(name) or one.name.startswith(name))]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        raise EngineError(
+            f"{name!r} fits more than one run: {', '.join(one.name for one in near)}",
+            "Give more of the name.",
+        )
+    raise EngineError(f"there is no run {name!r}", "`skill ps` lists those that there are.")
+
+
+def stop(engine: Engine, name: str) -> Container:
+    """End a run of ours: SIGINT, SIGTERM, SIGKILL within two seconds. Its own process, if any, sees it end.
+
+    :raises EngineError: no such run, or the engine refused.
+    """
+    one = find(engine, name)
+    live = session.current().live.get(one.name)
+    if live is not None:
+        live.stop()
+        return one
+    import docker.errors
+
+    for signal, grace in (("SIGINT", 0.7), ("SIGTERM", 0.6), ("SIGKILL", 2.0)):
+        with translate(f"stop {one.name}"):
+            try:
+                engine.api.kill(one.id, signal)
+            except docker.errors.NotFound:
+                return one
+            except docker.errors.APIError as error:
+                if error.status_code != 409:
+                    raise
+                break  # it does not run
+        until = time.monotonic() + grace
+        while time.monotonic() < until and _running(engine, one.id):
+            time.sleep(0.05)
+        if not _running(engine, one.id):
+            break
+    if one.orphan:
+        remove(engine, one.id)
+    return one
+
+
+def remove(engine: Engine, name: str) -> Container:
+    """Remove a container of ours, running or not, with its anonymous volumes.
+
+    :raises EngineError: no such container of ours, or the engine refused.
+    """
+    one = find(engine, name)
+    _remove(engine, one.id)
+    return one
+
+
+def logs(engine: Engine, name: str, *, tail: int | None = None) -> Iterator[tuple[str, bytes]]:
+    """What a kept run has written so far, as ``("stdout" | "stderr", bytes)``.
+
+    :param tail: only that many lines from the end.
+    :raises EngineError: no such run, or the engine did not keep its output (only kept runs have a log).
+    """
+    from .stream import Demultiplexer, Response
+
+    one = find(engine, name)
+    if not one.keep:
+        raise EngineError(
+            f"{one.name} has no log at the engine: its output went to the notebook that started it",
+            "Start it with `--bg --keep` to read it from elsewhere.",
+        )
+    params = {"stdout": 1, "stderr": 1, "tail": "all" if tail is None else str(tail)}
+    split = Demultiplexer()
+    with translate(f"read the log of {one.name}"):
+        response = Response(engine.api, "GET", f"/containers/{one.id}/logs", params)
+        try:
+            for chunk in response.chunks():
+                for output in split.feed(chunk):
+                    yield output.stream, output.data
+        finally:
+            response.close()
+
+
+def sweep(engine: Engine, host: Host, *, force: bool = False) -> tuple[str, ...]:
+    """Remove what dead processes of this person have left on the engine; returns the names.
+
+    A container counts as left behind when its process is known to be dead: same person, same boot of the same
+    machine, same pid namespace, and no process of that pid and start time. One of an earlier boot does when it does not
+    run and the engine is this machine's own. Kept ones stay.
+
+    :param force: also when the last sweep was less than half a minute ago.
+    :raises EngineError: the engine did not answer; what it refuses to remove is left for the next time.
+    """
+    now = time.monotonic()
+    if not force and engine.last_sweep is not None and now - engine.last_sweep < SWEEP_INTERVAL:
+        return ()
+    engine.last_sweep = now
+    gone = []
+    for one in containers(engine, host):
+        if _left_behind(engine, one):
+            with contextlib.suppress(EngineError):
+                if one.remove:
+                    _remove(engine, one.id)
+                else:
+                    engine.api.kill(one.id)
+                gone.append(one.name)
+    return tuple(gone)
+
+
+def _left_behind(engine: Engine, one: Container) -> bool:
+    if one.ours:
+        # Of this process, but no run of it any more: the engine was away when it was to be removed.
+        return one.name not in session.current().live and not one.keep and one.remove
+    if one.orphan:
+        return True
+    return (
+        one.alive is None
+        and engine.local
+        and not one.running
+        and not one.keep
+        and one.remove
+        and one.earlier_boot
+    )
+
+
+def _container(entry: Mapping[str, Any]) -> Container:
+    labels: Mapping[str, str] = entry.get("Labels") or {}
+
+    def label(name: str) -> str:
+        return str(labels.get(LABEL + name, ""))
+
+    names = entry.get("Names") or ["/" + str(entry["Id"])[:12]]
+    return Container(
+        id=str(entry["Id"]),
+        name=str(names[0]).removeprefix("/"),
+        skill=label("skill"),
+        image=str(entry.get("Image") or ""),
+        state=str(entry.get("State") or ""),
+        status=str(entry.get("Status") or ""),
+        created=float(entry.get("Created") or 0),
+        directory=label("directory"),
+        user=label("user"),
+        alive=_alive(label("pid"), label("pid-start"), label("pid-ns"), label("boot-id")),
+        ours=label("session") == session.current().id,
+        keep=label("keep") == "true",
+        remove=label("rm") != "false",
+        earlier_boot=label("boot-id") != session.boot_id(),
+    )
+
+
+def _alive(pid: str, start: str, namespace: str, boot: str) -> bool | None:
+    if boot != session.boot_id() or namespace != session.pid_namespace():
+        return None
+    return bool(pid.isdigit() and start and session.process_start(int(pid)) == start)
+
+
+def _running(engine: Engine, container: str) -> bool:
+    import docker.errors
+
+    with translate("look at the container"):
+        try:
+            return bool(engine.api.inspect_container(container)["State"]["Running"])
+        except docker.errors.NotFound:
+            return False

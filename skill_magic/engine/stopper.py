@@ -1,0 +1,95 @@
+"""Stopper: ends a tool by signals, each a little harsher than the one before."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ..events import State
+    from .channel import Channel
+    from .connect import Engine
+
+__all__ = ["Stopper"]
+
+STEPS = ((0.0, "SIGINT"), (0.7, "SIGTERM"), (1.3, "SIGKILL"))
+"""Seconds after the stop and the signal sent then; what is left of two seconds is for the container's removal."""
+
+RETRY = 0.05
+
+CALL = 1.0
+"""Seconds that one signal may take to be taken."""
+
+
+class Stoppable(Protocol):
+    """What a stopper needs of a container's life."""
+
+    container: str | None
+    channel: Channel
+    running: threading.Event
+    ended: threading.Event
+
+
+class Stopper:
+    """Sends the signals, in a thread of its own that exists only once a stop was asked for."""
+
+    def __init__(self, engine: Engine, life: Stoppable) -> None:
+        self._engine = engine
+        self._life = life
+        self._lock = threading.Lock()
+        self._kill = threading.Event()
+        self.state: State | None = None
+        """Why the run was stopped, ``None`` as long as it was not."""
+        self.signalled = False
+        """Whether the engine took a signal, so that the tool's end is our doing."""
+
+    def stop(self, state: State) -> None:
+        """Begin, or kill at once where it has begun."""
+        with self._lock:
+            if self.state is not None:
+                self._kill.set()
+                return
+            self.state = state
+        self._life.channel.hurry()
+        threading.Thread(target=self._work, name="skill-magic-stop", daemon=True).start()
+
+    def _work(self) -> None:
+        begun = time.monotonic()
+        # Before it runs there is nothing to signal: the life itself looks at `state` between its steps. The clock
+        # of the grace starts when it runs.
+        while not self._life.running.wait(RETRY):
+            if self._life.ended.is_set():
+                return
+        offset = time.monotonic() - begun
+        for after, signal in STEPS:
+            while not self._life.ended.is_set():
+                left = begun + offset + after - time.monotonic()
+                if left <= 0 or self._kill.is_set():
+                    break
+                self._kill.wait(min(left, RETRY))
+            if self._life.ended.is_set():
+                return
+            if not self._kill.is_set():
+                self._send(signal)
+            else:
+                break
+        while not self._life.ended.is_set():
+            self._send("SIGKILL")
+            self._life.ended.wait(0.5)
+
+    def _send(self, signal: str) -> None:
+        import docker.errors
+        import requests
+
+        container = self._life.container
+        if container is None:
+            return
+        # A refusal (409) says that it does not run any more; silence is for the watch over the engine to judge, and
+        # must not hold up the harsher signal.
+        with contextlib.suppress(docker.errors.DockerException, requests.RequestException, OSError):
+            api = self._engine.api
+            url = f"{api.base_url}/v{api.api_version}/containers/{container}/kill"
+            with api.post(url, params={"signal": signal}, timeout=CALL) as answer:
+                self.signalled = self.signalled or answer.ok
