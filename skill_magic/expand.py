@@ -130,7 +130,7 @@ def _bare_dollar(text: str, position: int) -> ExpandError:
     return ExpandError("a lone $ has no meaning", _FORMS)
 
 
-class _Unset(ExpandError):
+class _UnsetError(ExpandError):
     """An unset variable; inside a default, a fault only where that default is used."""
 
 
@@ -146,22 +146,22 @@ def _value(inside: str, environment: Mapping[str, str], names: dict[str, None], 
         raise ExpandError(f"{shown} is not one of the forms that are expanded", _FORMS, name)
     # A default is read even where it is not used: a fault in it must not wait for the day the variable is unset.
     default_names: dict[str, None] = {}
-    default: str | _Unset = ""
+    default: str | _UnsetError = ""
     if form == ":-":
         try:
             default = _expand(operand, environment, default_names, depth + 1)
-        except _Unset as error:
+        except _UnsetError as error:
             default = error
     value = environment.get(name)
     if value is not None and (value or not rest):
         names[name] = None
         return value
     if form == ":?":
-        raise _Unset(operand or f"the variable {name} is not set", f"set {name} and try again", name)
+        raise _UnsetError(operand or f"the variable {name} is not set", f"set {name} and try again", name)
     if form != ":-":
         hint = f"set {name}, or give a default: ${{{name}:-default}}"
-        raise _Unset(f"the variable {name} is not set", hint, name)
-    if isinstance(default, _Unset):
+        raise _UnsetError(f"the variable {name} is not set", hint, name)
+    if isinstance(default, _UnsetError):
         raise default
     names.update(default_names)
     return default
