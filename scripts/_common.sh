@@ -21,23 +21,29 @@ engine_version() {
 
 can_install() { [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; }
 
-# apt_install PACKAGE... : asks the package index only when one of them is missing.
-apt_install() {
-  local package missing=""
-  for package; do
-    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=" $package"
-  done
-  [[ -n $missing ]] || return 0
-  say "installing$missing"
+# quietly COMMAND... : shows what the command printed only if it fails.
+quietly() {
   local log
   log=$(mktemp)
-  # shellcheck disable=SC2086  # a list of names
-  if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } \
-    </dev/null >"$log" 2>&1; then
+  "$@" </dev/null >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
-    die "apt-get could not install$missing (the whole log is $log)"
-  fi
+    rm -f "$log"
+    return 1
+  }
   rm -f "$log"
+}
+
+# apt_install PACKAGE... : asks the package index only when one of them is missing.
+apt_install() {
+  local package missing=()
+  for package; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  [[ ${#missing[@]} != 0 ]] || return 0
+  say "installing ${missing[*]}"
+  quietly apt-get update &&
+    DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends "${missing[@]}" ||
+    die "apt-get could not install ${missing[*]}"
 }
 
 # usable_python NAME : prints its path if it runs, is recent enough and can make virtual environments. A name on the
@@ -45,7 +51,9 @@ apt_install() {
 usable_python() {
   "$1" -I -c '
 import sys, venv, ensurepip
-sys.exit(sys.version_info < (3, 11)) or print(sys.executable)' 2>/dev/null
+if sys.version_info < (3, 11):
+    sys.exit(1)
+print(sys.executable)' 2>/dev/null
 }
 
 # find_python VERSION... : prints the first usable interpreter of these versions.
@@ -78,7 +86,8 @@ install_into() {
   # `dev` holds everything the other extras do.
   if ! grep -qsxF "$stamp" "$venv/.installed-$extra" "$venv/.installed-dev"; then
     say "installing the package and its [$extra] requirements into $venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
+    quietly "$venv/bin/python" -m pip install --disable-pip-version-check --editable ".[$extra]" ||
+      die "pip could not install the requirements; are the package index and this machine's disk all right?"
     printf '%s\n' "$stamp" >"$venv/.installed-$extra"
   fi
 }
