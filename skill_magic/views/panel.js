@@ -29,7 +29,7 @@ class Run {
     for (const point of message.points ?? []) {
       if (!this.points.length || point[0] > this.points.at(-1)[0]) this.points.push(point);
     }
-    if (this.points.length > POINTS) this.points = this.points.filter((_, i) => i % 2);
+    if (this.points.length > POINTS) this.points = thin(this.points, POINTS / 2);
     const changed = new Set();
     for (const row of message.lines ?? []) this.#put(row, changed);
     this.tell(changed);
@@ -77,6 +77,17 @@ function clock(seconds) {
 
 const grouped = (number) => number.toLocaleString("en").replaceAll(",", "\u00a0");
 const count = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+// About `most` of the points, evenly over time.
+function thin(points, most) {
+  const gap = (points.at(-1)[0] - points[0][0]) / most;
+  let last = -Infinity;
+  return points.filter(([time], i) => {
+    const kept = time - last >= gap || i === points.length - 1;
+    if (kept) last = time;
+    return kept;
+  });
+}
 
 // SGR sequences → classes and colours; everything else in `text` stays text.
 function paint(text) {
@@ -230,8 +241,8 @@ class Panel {
       network: new Meter("Network"), disk: new Meter("Disk"), pids: new Meter("Processes"), gpu: new Meter("GPU"),
     };
     this.chart = new Chart();
-    const meters = [this.cpu, this.memory, ...Object.values(this.others)].map((meter) => meter.element);
-    this.meters = make("div", { class: "sm-meters" }, ...meters, this.chart.element);
+    const others = make("div", { class: "sm-others" }, ...Object.values(this.others).map((meter) => meter.element));
+    this.meters = make("div", { class: "sm-meters" }, this.cpu.element, this.memory.element, this.chart.element, others);
     this.element = make(
       "section", { class: "skill-magic-panel" },
       make("header", {}, make("span", { class: "sm-dot" }), this.skill, this.image, this.state, this.elapsed, this.hint, this.button),

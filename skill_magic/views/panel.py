@@ -1,8 +1,8 @@
 """The live panel of a run in a notebook; when the run ends the static card takes its place.
 
-The panel is an anywidget (a JavaScript module beside this file) and not a box of ipywidgets controls because of Stop: a
-control's click is a message that the kernel reads when the running cell is over, while a module can ask the server to
-interrupt the kernel. It also lets the browser keep the output, so that only what is new is sent.
+The panel is an anywidget (a JavaScript module beside this file) and not a box of ipywidgets controls because
+of Stop: a control's click is a message that the kernel reads when the running cell is over, while a module can
+ask the server to interrupt the kernel. It also lets the browser keep the output, so that only what is new is sent.
 
 Nothing here waits for the browser, so a run without one (nbclient, papermill) is the same run.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import html
 import shlex
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..text import plain
+from . import card
 from .panel_state import PanelState
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ KEYFRAME = 5.0
 class PanelView:
     """Shows one run in a notebook.
 
-    A run that is followed by another thread than the one that made the view is a background run: its panel is shown at
-    once, in the cell that made the view, and its Stop is a message that reaches ``stop()``.
+    A run that is followed by another thread than the one that made the view is a background run: its panel is
+    shown at once, in the cell that made the view, and its Stop is a message that reaches ``stop()``.
 
     :param delay: see :data:`DELAY`. :param clock: seconds.
     """
@@ -97,12 +97,12 @@ class PanelView:
 
     def finish(self, result: RunResult) -> None:
         """Put the card where the panel is, or show it where there was none."""
-        self._replace(result._repr_mimebundle_())
+        self._replace(card.bundle(result))
 
     def error(self, error: BaseException) -> None:
         """Leave one line where the panel was; the error itself is shown by whoever raises it."""
         if self._handle is not None and self._state is not None:
-            self._replace(_notice(f"{plain(self._name)} did not run"))
+            self._replace(card.notice(self._name, "did not run"))
 
     def _show(self) -> None:
         assert self._state is not None  # noqa: S101  (begin comes first)
@@ -132,16 +132,12 @@ class PanelView:
             threading.Thread(target=self._stop, name="skill-magic-stop", daemon=True).start()
 
 
-def _notice(text: str) -> dict[str, Any]:
-    return {"text/plain": text, "text/html": f'<div style="color: #767676">{html.escape(text)}</div>'}
-
-
 def _free_replies(comm: Any) -> None:
-    """Let the front end's messages for ``comm`` reach the kernel while a cell runs, where the kernel can do that.
+    """Let the front end's messages for ``comm`` reach the kernel while a cell runs, where the kernel can.
 
-    ipykernel 7.4 sends a message of the front end to the thread that wrote last on its comm, which is the busy one;
-    without this note it goes to the subshell that the front end chose. A background run can then be stopped while
-    another cell runs. The attribute is private: where it is missing, the message waits for that cell.
+    ipykernel 7.4 sends a message of the front end to the thread that wrote last on its comm, which is the
+    busy one; without this note it goes to the subshell that the front end chose. A background run can then be
+    stopped while another cell runs. The attribute is private: where it is missing, the message waits.
     """
     with contextlib.suppress(AttributeError, KeyError, TypeError):
         del vars(comm)["_reply_subshell_id"]
@@ -155,7 +151,7 @@ def _widget_class() -> type[Any]:
 
     here = Path(__file__)
 
-    class Panel(anywidget.AnyWidget):  # type: ignore[misc]
+    class Panel(anywidget.AnyWidget):
         _esm = here.with_suffix(".js").read_text(encoding="utf-8")
         _css = here.with_suffix(".css").read_text(encoding="utf-8")
         snapshot = traitlets.Dict().tag(sync=True)

@@ -1,14 +1,15 @@
-"""Events → the small state that a live panel shows, and the messages that keep a browser's copy of it current.
+"""Events → the small state that a live panel shows, and the messages that keep a browser's copy current.
 
 Pure: no widget, no clock. A message is a plain dictionary of JSON values:
 
 ``head``
-    skill, image, command, phase ("starting", "pulling", "running", "stopping"), elapsed seconds, notes, pull progress.
+    skill, image, command, phase ("starting", "pulling", "running"), elapsed seconds, notes, pull progress.
 ``lines``
-    ``[number, stream, text, hidden]``: line ``number`` of the output now reads ``text`` (at most :data:`WIDTH`
-    characters, colours as SGR sequences) and goes on for ``hidden`` more bytes. Numbers count all lines of the run, so a
-    gap in them is the lines that were skipped: under a flood a person sees samples and an honest count, and the browser
-    and the network see a bounded rate. Setting a line twice is harmless, so a message may repeat what another said.
+    ``[number, stream, text, hidden]``: line ``number`` of the output now reads ``text`` (at most
+    :data:`WIDTH` characters, colours as SGR sequences) and goes on for ``hidden`` more bytes. Numbers count all
+    lines of the run, so a gap in them is the lines that were skipped: under a flood a person sees samples and an
+    honest count, and the browser and the network see a bounded rate. Setting a line twice is harmless, so
+    messages may overlap.
 ``usage``, ``points``
     the latest sample, and ``[elapsed, cpu percent, memory]`` rows for the chart.
 """
@@ -25,8 +26,12 @@ from ..text import Sanitizer, plain
 
 LINES = 500  # kept here and in the browser
 WIDTH = 2000  # characters of one line that are shown
-BACKLOG = 16_384  # bytes of output read per message; what came before them in the same tenth of a second is skipped
-MESSAGE = 12_000  # bytes of line text in one message: at ten a second 120 kB/s, below Jupyter's limit of 1 MB/s
+BACKLOG = (
+    16_384  # bytes of output read per message; what came before them in the same tenth of a second is skipped
+)
+MESSAGE = (
+    12_000  # bytes of line text in one message: at ten a second 120 kB/s, below Jupyter's limit of 1 MB/s
+)
 POINTS = 240  # of the chart
 
 _COLOUR = re.compile(r"\x1b\[([0-9;:]*)m")
@@ -72,7 +77,7 @@ class Pane:
         self._size = 0
 
     def feed(self, stream: str, data: bytes) -> None:
-        """Take what the tool wrote. Costs a count of newlines, whatever the rate; the reading is done by `take`."""
+        """Take what the tool wrote. Costs a count of newlines at any rate; `take` does the reading."""
         if len(data) > BACKLOG:
             while self._waiting:
                 self._skip(*self._waiting.popleft())
@@ -86,7 +91,7 @@ class Pane:
             self._skip(*oldest)
 
     def take(self, budget: int = MESSAGE) -> list[list[Any]]:
-        """The lines that changed since the last call, the newest that fit into ``budget`` bytes, oldest first."""
+        """The lines that changed since the last call, the newest that fit into ``budget`` bytes, in order."""
         self._read()
         rows = _newest(self._changed.values(), budget)
         self._changed.clear()
@@ -112,7 +117,9 @@ class Pane:
         if not text:
             return
         first, *others = text.split("\r")
-        drawn = [part for part in others if part]  # each "\r" draws the line anew; only the last drawing is seen
+        drawn = [
+            part for part in others if part
+        ]  # each "\r" draws the line anew; only the last drawing is seen
         before, kept = (text[: text.rindex(drawn[-1])], drawn[-1]) if drawn else ("", first)
         state.colour = _fold(state.colour, before)
         if drawn or (state.returned and kept):
@@ -127,7 +134,9 @@ class Pane:
             if len(kept) > room:
                 line.hidden += len(kept) - max(room, 0)
             if room > 0:
-                line.text = _TORN.sub("", (line.text + kept)[:WIDTH]) if len(kept) > room else line.text + kept
+                line.text = (
+                    _TORN.sub("", (line.text + kept)[:WIDTH]) if len(kept) > room else line.text + kept
+                )
             state.colour = _fold(state.colour, kept)
             self._changed[line.number] = line
         state.returned = state.returned or (bool(others) and not others[-1])
@@ -147,7 +156,9 @@ class Pane:
     def _skip(self, stream: str, data: bytes) -> None:
         """Pass over bytes: count their lines, and remember that the line they end in has lost its start."""
         state = self._streams[stream]
-        state.sanitizer = Sanitizer()  # a sequence or a character torn in two cannot be continued after the gap
+        state.sanitizer = (
+            Sanitizer()
+        )  # a sequence or a character torn in two cannot be continued after the gap
         ends = data.count(b"\n")
         if ends:
             if state.line is None:
@@ -179,8 +190,8 @@ class PanelState:
         self._pull: dict[str, Any] | None = None
         self._since: float | None = None
         self._usage: dict[str, Any] | None = None
-        self._points: list[list[float | None]] = []
-        self._unsent: list[list[float | None]] = []
+        self._points: list[list[Any]] = []
+        self._unsent: list[list[Any]] = []
         self._head_changed = True
         self._usage_changed = False
 
@@ -213,10 +224,6 @@ class PanelState:
         """A sentence for the person; the last five are shown."""
         self._notes.append(plain(text)[:WIDTH])
         self._head_changed = True
-
-    def stopping(self) -> None:
-        """The run was asked to end."""
-        self.phase, self._head_changed = "stopping", True
 
     def head(self, now: float) -> dict[str, Any]:
         """The header. ``elapsed`` counts from the tool's start, before it from the first event."""
@@ -280,7 +287,7 @@ class PanelState:
 
 def _newest(lines: Any, budget: int) -> list[list[Any]]:
     rows: list[list[Any]] = []
-    for line in reversed(sorted(lines, key=lambda line: line.number)):
+    for line in sorted(lines, key=lambda line: line.number, reverse=True):
         row = line.row()
         budget -= len(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
         if budget < 0:
@@ -293,16 +300,22 @@ def _fold(colour: str, text: str) -> str:
     """The SGR sequences in force after ``text``."""
     for found in _COLOUR.finditer(text):
         codes = found[1]
-        if codes in ("", "0"):
+        if codes in ("", "0") or codes.startswith("0;"):
             colour = ""
-        else:
-            colour = ("" if codes.startswith("0;") else colour) + found[0]
+        if codes not in ("", "0"):
+            colour += found[0]
     if len(colour) > 64:  # a tool that never resets: its last few settings are what one would see
         colour = colour[colour.index("\x1b", len(colour) - 64) :]
     return colour
 
 
-def _thin(points: list[list[float | None]], most: int) -> list[list[float | None]]:
-    """At most ``most`` points that span the same time, the last one included."""
-    step = -(-len(points) // most) or 1
-    return points[::-1][::step][::-1]
+def _thin(points: list[list[Any]], most: int) -> list[list[Any]]:
+    """About ``most`` of the points, evenly over time; all where there are no more than that."""
+    if len(points) <= most:
+        return points
+    gap = (points[-1][0] - points[0][0]) / most
+    kept = points[:1]
+    for point in points[1:-1]:
+        if point[0] - kept[-1][0] >= gap:
+            kept.append(point)
+    return [*kept, points[-1]]

@@ -1,4 +1,4 @@
-"""The panel fed by hand, without an engine: what a browser shows of events, and that a click reaches a busy kernel."""
+"""The panel fed by hand, without an engine: what a browser shows of events, and what a click does."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ SOME = """
 def some(elapsed):
     yield Output("stdout", f"line {elapsed:.2f}\\n".encode())
     yield Output("stderr", b"\\x1b[1;31mred\\x1b[0m and <b>not bold</b>\\n")
-    yield Usage(elapsed, elapsed, 80 + 50 * (elapsed % 2), 2, int(1e8 + 1e7 * elapsed), int(2e8), 512 << 20, 10_000, 0, 0, 4 << 20, 3)
+    percent, memory = 80 + 50 * (elapsed % 2), int(1e8 + 1e7 * elapsed)
+    yield Usage(elapsed, elapsed, percent, 2, memory, int(2e8), 512 << 20, 10_000, 0, 0, 4 << 20, 3)
 """
 
 
