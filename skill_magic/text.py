@@ -187,6 +187,11 @@ def plain(data: bytes | str) -> str:
     return _COLOUR.sub("", sanitize(data))
 
 
+def label(data: bytes | str) -> str:
+    """Safe text in one line without colour, for names: ``a\\nb`` for a name with a line end in it."""
+    return plain(data).replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+
+
 def without_colour(text: str) -> str:
     """Already safe ``text`` less its colour sequences."""
     return _COLOUR.sub("", text)

@@ -1,4 +1,4 @@
-"""What a view is. The road calls it from one thread: begin, then event and tick as they come, then one end."""
+"""What a view is. The road calls it from one thread: begin, events and ticks as they come, then one end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class View(Protocol):
         """The tool ran and the run is over, well or not; called once."""
 
     def error(self, error: BaseException) -> None:
-        """There will be no result (refused, no engine, pull failed); the error itself is raised by the road."""
+        """There will be no result (no engine, pull failed, …); the error itself is raised by the road."""
 
 
 class QuietView:

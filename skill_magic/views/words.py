@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillTimeout
-from ..text import plain
+from ..text import label, plain
 
 if TYPE_CHECKING:
+    from ..events import Usage
     from ..result import RunResult
 
 TOO_SHORT = "too short to sample"
@@ -118,7 +119,7 @@ def hint(result: RunResult) -> str:
 
 
 def error(result: RunResult) -> RunError | None:
-    """The error that stands for ``result`` in at most three lines with its hint; ``None`` where it ended well."""
+    """The error for ``result``, at most three lines with its hint; ``None`` where it ended well."""
     kinds: dict[str, type[RunError]] = {
         "failed": SkillFailed,
         "stopped": SkillInterrupted,
@@ -129,7 +130,7 @@ def error(result: RunResult) -> RunError | None:
     }
     if result.state == "finished":
         return None
-    message = f"{plain(result.skill)} {state(result)}"
+    message = f"{label(result.skill)} {state(result)}"
     if result.state in ("failed", "killed") and (said := last_words(result)):
         message += f"\n{said}"
     return kinds[result.state](message, hint(result), result=result)
@@ -146,9 +147,70 @@ def last_words(result: RunResult) -> str:
     return ""
 
 
+def of_limit(used: int, limit: int | None) -> str:
+    """``120 MiB of 512 MiB``."""
+    return f"{size(used)} of {size(limit)}" if limit else size(used)
+
+
+def percent_of(percent: float, cpus: float) -> str:
+    """CPU use where 100 is one CPU: ``187 % of 2 CPUs``."""
+    return f"{percent:.0f} % of {cpus:g} CPU{'' if cpus == 1 else 's'}"
+
+
+def figures_now(usage: Usage) -> list[tuple[str, str]]:
+    """One sample as (name, value) for live meters; what stayed at nothing is left out."""
+    found = []
+    if usage.cpu_percent is not None:
+        found.append(("CPU", percent_of(usage.cpu_percent, usage.cpus)))
+    found.append(("memory", of_limit(usage.memory, usage.memory_limit)))
+    if usage.network_in or usage.network_out:
+        found.append(("network", f"↓ {size(usage.network_in)} ↑ {size(usage.network_out)}"))
+    if usage.block_in or usage.block_out:
+        found.append(("disk", f"{size(usage.block_in)} read, {size(usage.block_out)} written"))
+    if usage.gpu_percent is not None:
+        found.append(("GPU", f"{usage.gpu_percent:.0f} %"))
+    return found
+
+
+def figures(result: RunResult) -> list[tuple[str, str]]:
+    """The figures of a run as (name, value), in the order every view shows them."""
+    found = [("duration", duration(result.duration))]
+    if result.cpu_seconds is None or result.peak_memory is None:
+        found.append(("usage", TOO_SHORT))
+        return found
+    found.append(("CPU", f"{duration(result.cpu_seconds)}"))
+    found.append(("peak memory", of_limit(result.peak_memory, result.memory_limit)))
+    if result.network != "none" or result.network_in or result.network_out:
+        found.append(("network", f"↓ {size(result.network_in or 0)} ↑ {size(result.network_out or 0)}"))
+    if result.block_in or result.block_out:
+        found.append(("disk", f"{size(result.block_in or 0)} read, {size(result.block_out or 0)} written"))
+    return found
+
+
+def in_short(result: RunResult) -> list[str]:
+    """The figures that a line has room for, and the files."""
+    found = []
+    if result.cpu_seconds is not None and result.peak_memory is not None:
+        found.append(f"CPU {duration(result.cpu_seconds)}")
+        found.append(f"peak memory {of_limit(result.peak_memory, result.memory_limit)}")
+    if made := made_files(result):
+        found.append(made)
+    return found
+
+
+def made_files(result: RunResult, most: int = 3) -> str:
+    """``made out.webm (1.2 MiB), changed a.txt (12 B) and 2 more``; empty where there are none."""
+    named = [
+        f"{'made' if f.kind == 'created' else 'changed'} {label(f.path)} ({size(f.size)})"
+        for f in result.files
+    ]
+    more = f" and {len(named) - most} more" if len(named) > most else ""
+    return ", ".join(named[:most]) + more
+
+
 def one_line(result: RunResult) -> str:
-    """The result in a line, for ``repr`` and terminals: ``<RunResult ffmpeg finished in 3.2 s, peak 120 MiB>``."""
-    parts = [f"{plain(result.skill)} {state(result)}"]
+    """The result in a line, for ``repr``: ``<RunResult ffmpeg finished, 3.2 s, peak memory 120 MiB, 1 file>``."""
+    parts = [f"{label(result.skill)} {state(result)}"]
     parts.append(f"{duration(result.duration)}")
     if result.peak_memory is not None:
         parts.append(f"peak memory {size(result.peak_memory)}")
