@@ -1,0 +1,132 @@
+"""Fixtures of the tests that need a real engine. A missing engine is a failure, never a skip."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skill_magic.engine import Engine, Run, connect, containers
+from skill_magic.events import Event, Finished, Output
+from skill_magic.host import Host, discover
+from skill_magic.spec import RunSpec
+
+PYTHON = "python:3.12-slim"
+"""An image with a shell, the core utilities and Python, which most tests run."""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """All events of one run."""
+
+    events: list[Event]
+
+    @property
+    def stdout(self) -> bytes:
+        return b"".join(e.data for e in self.events if isinstance(e, Output) and e.stream == "stdout")
+
+    @property
+    def stderr(self) -> bytes:
+        return b"".join(e.data for e in self.events if isinstance(e, Output) and e.stream == "stderr")
+
+    @property
+    def finished(self) -> Finished:
+        last = self.events[-1]
+        assert isinstance(last, Finished), self.events
+        return last
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """This machine, with directories of its own for the notebook and for everything a person keeps."""
+    directory = tmp_path / "project"
+    directory.mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    return dataclasses.replace(
+        discover(directory),
+        directory=directory.resolve(),
+        home=home,
+        config_dir=home / ".config" / "skill_magic",
+        data_dir=home / ".local" / "share" / "skill_magic",
+        cache_dir=home / ".cache" / "skill_magic",
+        system_dir=tmp_path / "etc",
+    )
+
+
+@pytest.fixture
+def engine(host: Host) -> Engine:
+    """The real engine."""
+    return connect(host)
+
+
+@pytest.fixture
+def make_spec(host: Host) -> Callable[..., RunSpec]:
+    """A spec with little in it: ``make_spec("echo", "hi", timeout=3.0)``; no mounts unless they are given."""
+
+    def make(*args: str, image: str = PYTHON, **fields: Any) -> RunSpec:
+        fields.setdefault("skill", "test")
+        fields.setdefault("directory", host.directory)
+        fields.setdefault("entrypoint", None)
+        return RunSpec(image=image, args=tuple(args), **fields)
+
+    return make
+
+
+@pytest.fixture
+def go(engine: Engine, host: Host, make_spec: Callable[..., RunSpec]) -> Callable[..., Outcome]:
+    """Run to the end: ``go("echo", "hi").stdout``. ``stdin``, ``check_image``, ``keep`` go to the Run, the rest to
+    the spec."""
+
+    def run(*args: str, **fields: Any) -> Outcome:
+        own = {name: fields.pop(name) for name in ("stdin", "check_image", "keep") if name in fields}
+        return Outcome(list(Run(engine, make_spec(*args, **fields), host, **own)))
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean() -> Iterator[None]:
+    """After the whole session: no container, volume or network that these tests made is left.
+
+    Containers of other processes that are alive (somebody uses the same engine meanwhile) are theirs.
+    """
+    engine = connect(discover())
+    before = _left(engine)
+    yield
+    until = time.monotonic() + 10
+    while (left := _left(engine) - before) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not left, f"left behind on the engine: {sorted(left)}"
+
+
+def _left(engine: Engine) -> set[str]:
+    ours = {f"container {one.name}" for one in containers(engine) if one.ours or not one.alive}
+    volumes = engine.api.volumes(filters={"dangling": True})["Volumes"] or ()
+    networks = engine.api.networks()
+    return (
+        ours
+        | {f"volume {volume['Name']}" for volume in volumes}
+        | {f"network {network['Name']}" for network in networks if "skill" in str(network["Name"])}
+    )
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    """``wait_until(condition, seconds=5.0)``: the first true value of ``condition``; fails the test if none comes."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
+        until = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < until, f"not within {seconds} s"
+            time.sleep(0.02)
+        return value
+
+    return wait
