@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import keys, values
-from .command import VERBS
+from .grammar import VERBS
 from .findings import Violation
 from .manifest import Docker, Origin, Skill
 from .toml_lines import Path as KeyPath
