@@ -149,6 +149,7 @@ class RunSpec:
     :param file: that manifest; ``lines`` maps a field (``volumes[0]``, ``memory``) to its 1-based line there.
     :param notes: sentences for the person ("cpus lowered from 4 to 2, which is all this machine has").
     :param directory: the notebook's directory on the host.
+    :param grants: what a person has granted this skill; the second look, at the image, needs them too.
     :param timeout: seconds, ``None`` for no limit.
     """
 
@@ -196,6 +197,7 @@ class RunSpec:
     lines: Mapping[str, int] = field(default_factory=dict)
     directory: Path = Path()
     notes: tuple[str, ...] = ()
+    grants: frozenset[str] = frozenset()
 
     def line_of(self, name: str) -> int | None:
         """The line of field ``name`` in ``file``: its own, else that of the key it is an item of."""

@@ -1,0 +1,141 @@
+"""Options without a field of the spec that a person has granted → the body of ``POST /containers/create``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..spec import Wish
+
+_PUBLISH = re.compile(
+    r"(?:(?P<ip>\[[^\]]*\]|[0-9.]*):)?(?:(?P<host>[0-9-]*):)?(?P<port>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>[a-z]+))?"
+)
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def grant(body: dict[str, Any], wish: Wish, network: str) -> None:
+    """Put a granted wish into the body.
+
+    :raises ValueError: where there is no way to, so that nothing is silently left out.
+    """
+    host = body["HostConfig"]
+    handler = _HANDLERS.get(wish.option)
+    if handler is not None:
+        handler(host, wish.value)
+    elif wish.option == "publish":
+        _publish(body, wish.value)
+    elif wish.option == "publish-all":
+        host["PublishAllPorts"] = True
+    elif wish.option == "mac-address":
+        body["MacAddress"] = wish.value
+    elif wish.option in ("ip", "ip6", "link-local-ip", "network-alias"):
+        _endpoint(body, wish, network)
+    elif wish.option != "env":  # a granted variable is among the others already
+        raise ValueError(f"--{wish.option} has no place in a request")
+
+
+def _device(host: dict[str, Any], value: str) -> None:
+    if not value.startswith("/"):
+        host["DeviceRequests"].append(
+            {"Driver": "cdi", "Count": 0, "DeviceIDs": [value], "Capabilities": [], "Options": {}}
+        )
+        return
+    parts = value.split(":")
+    path, target, rights = parts[0], parts[0], "rwm"
+    for part in parts[1:]:
+        if re.fullmatch("[rwm]{1,3}", part):
+            rights = part
+        else:
+            target = part
+    host["Devices"].append({"PathOnHost": path, "PathInContainer": target, "CgroupPermissions": rights})
+
+
+def _publish(body: dict[str, Any], value: str) -> None:
+    match = _PUBLISH.fullmatch(value)
+    if match is None:
+        raise ValueError(f"--publish {value} cannot be read")
+    inner, outer = _range(match["port"]), _range(match["host"] or "")
+    if outer and len(outer) not in (1, len(inner)) or (len(outer) == 1 < len(inner)):
+        raise ValueError(f"--publish {value} names ranges of different lengths")
+    for index, port in enumerate(inner):
+        key = f"{port}/{match['protocol'] or 'tcp'}"
+        body["ExposedPorts"][key] = {}
+        address = (match["ip"] or "").strip("[]")
+        binding = {"HostIp": address, "HostPort": str(outer[index]) if outer else ""}
+        body["HostConfig"]["PortBindings"].setdefault(key, []).append(binding)
+
+
+def _range(text: str) -> list[int]:
+    if not text:
+        return []
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def _endpoint(body: dict[str, Any], wish: Wish, network: str) -> None:
+    settings = (
+        body.setdefault("NetworkingConfig", {}).setdefault("EndpointsConfig", {}).setdefault(network, {})
+    )
+    if wish.option == "network-alias":
+        settings.setdefault("Aliases", []).append(wish.value)
+        return
+    addresses = settings.setdefault("IPAMConfig", {})
+    if wish.option == "link-local-ip":
+        addresses.setdefault("LinkLocalIPs", []).append(wish.value)
+    else:
+        addresses["IPv4Address" if wish.option == "ip" else "IPv6Address"] = wish.value
+
+
+def _ulimit(host: dict[str, Any], value: str) -> None:
+    name, _, numbers = value.partition("=")
+    soft, _, hard = numbers.partition(":")
+    host["Ulimits"].append({"Name": name, "Soft": int(soft, 0), "Hard": int(hard or soft, 0)})
+
+
+def _sysctl(host: dict[str, Any], value: str) -> None:
+    name, _, setting = value.partition("=")
+    host["Sysctls"][name] = setting
+
+
+def _throttle(key: str, amount: str) -> Callable[[dict[str, Any], str], None]:
+    def handle(host: dict[str, Any], value: str) -> None:
+        path, _, number = value.rpartition(":")
+        match = re.fullmatch(r"([0-9]+)([bkmg]?)b?", number.lower())
+        if match is None or not path:
+            raise ValueError(f"{value} is not DEVICE:NUMBER")
+        host.setdefault(key, []).append({"Path": path, amount: int(match[1]) * _UNITS[match[2]]})
+
+    return handle
+
+
+def _append(key: str) -> Callable[[dict[str, Any], str], None]:
+    def handle(host: dict[str, Any], value: str) -> None:
+        host[key].append(value)
+
+    return handle
+
+
+def _set(key: str) -> Callable[[dict[str, Any], str], None]:
+    def handle(host: dict[str, Any], value: str) -> None:
+        host[key] = int(value)
+
+    return handle
+
+
+_HANDLERS: dict[str, Callable[[dict[str, Any], str], None]] = {
+    "add-host": _append("ExtraHosts"),
+    "blkio-weight-device": _throttle("BlkioWeightDevice", "Weight"),
+    "cap-add": _append("CapAdd"),
+    "cpu-quota": _set("CpuQuota"),
+    "device": _device,
+    "device-read-bps": _throttle("BlkioDeviceReadBps", "Rate"),
+    "device-read-iops": _throttle("BlkioDeviceReadIOps", "Rate"),
+    "device-write-bps": _throttle("BlkioDeviceWriteBps", "Rate"),
+    "device-write-iops": _throttle("BlkioDeviceWriteIOps", "Rate"),
+    "dns": _append("Dns"),
+    "group-add": _append("GroupAdd"),
+    "memory-swap": _set("MemorySwap"),
+    "sysctl": _sysctl,
+    "ulimit": _ulimit,
+}
