@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -82,21 +83,21 @@ def evaluate(
     :param settings: default: what policy.toml says. :param grants: default: what a person granted this skill.
     :raises SpecError: where policy.toml or the grants cannot be relied on.
     """
-    from . import plan, policy, trust
-    from . import settings as settings_module
+    from . import mounts, plan, policy, trust
+    from . import settings as bounds
 
     if settings is None:
-        settings = settings_module.load(host)
+        settings = bounds.load(host)
     if grants is None:
         grants = trust.grants_for(skill, host) if skill.origin == "project" else frozenset()
-    draft = plan.draft(skill, request, host)
-    spec = draft.spec
-    found = tuple(draft.faults)
-    if spec is not None:
-        spec = settings_module.bounded(spec, settings)
-        found += policy.check(spec, host, grants=grants, settings=settings)
-    found = tuple(dict.fromkeys(found))
-    return Decision(skill, spec, found, verdict_of(found), skill.name)
+    draft = plan.draft(bounds.tightened(skill, settings), request, host)
+    spec = bounds.bounded(draft.spec, settings)
+    guarded = mounts.complete(
+        spec.mounts, host, files=(skill.file,), home_project=settings.allow_home_project
+    )
+    spec = replace(spec, mounts=guarded, grants=grants)
+    found = dict.fromkeys((*draft.faults, *policy.check(spec, host, grants=grants, settings=settings)))
+    return Decision(skill, spec, tuple(found), verdict_of(tuple(found)), skill.name)
 
 
 def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
@@ -104,12 +105,76 @@ def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
 
     :raises PolicyError: where what the image brings along is refused.
     """
-    raise NotImplementedError
+    from . import policy
+    from . import settings as bounds
+
+    found = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
+    if found:
+        hint = (
+            f"look at it and decide: skill trust {spec.skill}" if all(each.liftable for each in found) else ""
+        )
+        raise PolicyError(f"{spec.skill}: the policy refuses the image {spec.image}", found, hint)
 
 
 def check_all(host: Host, explicit: Path | None = None, path: Path | None = None) -> list[Decision]:
-    """Decide every skill of a manifest, as ``skill check [PATH]`` does."""
-    raise NotImplementedError
+    """Decide every skill of a project, as ``skill check [PATH]`` does: of its manifest where it has one, else of the
+    user's and the bundled one. Each is judged as if it was called with no arguments.
+
+    :param explicit: a manifest that takes the project's place.
+    :param path: the project: a directory (as if the notebook was there), or a manifest.
+    :returns: one decision per skill; one named "" for a fault of a whole file or of the settings.
+    """
+    from . import manifest
+
+    host, explicit = _place(host, explicit, path)
+    try:
+        manifests = manifest.load(host, explicit=explicit)
+        settings = _settings(host)
+    except SpecError as error:
+        return [_faulty("", error.violations, str(error))]
+    first = manifests.files[0]
+    alone = first not in (manifest.BUNDLED, host.config_dir / manifest.NAMES[0])
+    decisions = []
+    for name in sorted({*manifests.skills, *manifests.faults}):
+        if name in manifests.faults:
+            faults = manifests.faults[name]
+            if not alone or any(fault.file == first for fault in faults):
+                decisions.append(_faulty(name, faults))
+            continue
+        skill = manifests.skills[name]
+        if alone and skill.file != first:
+            continue
+        try:
+            decisions.append(evaluate(skill, Request(name), host, settings=settings))
+        except SpecError as error:
+            decisions.append(_faulty(name, error.violations, str(error)))
+    return decisions
 
 
-__all__ = ["Decision", "Verdict", "check_all", "check_image", "dataclasses", "evaluate", "verdict_of"]
+def _settings(host: Host) -> Settings:
+    from . import settings
+
+    return settings.load(host)
+
+
+def _place(host: Host, explicit: Path | None, path: Path | None) -> tuple[Host, Path | None]:
+    """The host as it is for a project at ``path``, and the manifest where ``path`` names one."""
+    if path is None:
+        return host, explicit
+    real = Path(os.path.realpath(host.directory / path))
+    directory = host.directory
+    if real.is_dir():
+        directory = real
+    else:
+        explicit = real
+        if directory != real.parent and real.parent not in directory.parents:
+            directory = real.parent
+    environment = {**host.environment, "PWD": str(directory)}
+    return replace(host, directory=directory, environment=environment), explicit
+
+
+def _faulty(name: str, faults: Sequence[Violation], message: str = "") -> Decision:
+    found = tuple(faults) or (
+        Violation("manifest-missing", "manifest", name, f"{message}.", "Name a manifest.", kind="invalid"),
+    )
+    return Decision(None, None, found, verdict_of(found), name)

@@ -37,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     policy_network.network,
     policy_network.secrets,
     policy_network.loader,
+    policy_network.gpus,
     policy_user.user,
     policy_user.strict,
     _wishes,

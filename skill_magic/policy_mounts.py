@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from .findings import Violation
+from .mount_guards import PROJECT_CODE
 from .mounts import WORKDIR
 from .policy_context import Context
 from .policy_paths import Hit, file_type
@@ -13,8 +14,6 @@ from .protected import below, clean
 from .spec import Mount
 
 _KERNEL = ("/proc", "/sys", "/dev")
-PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv")
-"""In the notebook's directory; what the host runs later without being asked."""
 
 
 def sources(context: Context) -> Iterator[Violation]:
@@ -154,7 +153,6 @@ def _refusal(context: Context, mount: Mount, hit: Hit, *, notebook: bool) -> Vio
 
 def targets(context: Context) -> Iterator[Violation]:
     """Judge the container side of every mount."""
-    taken: dict[str, Mount] = {}
     for mount in context.spec.mounts:
         target, where = clean(mount.target), mount.field or "mount"
         if target == "/":
@@ -174,16 +172,6 @@ def targets(context: Context) -> Iterator[Violation]:
                 f"{tree} is the engine's.",
                 f"Write {WORKDIR} or another path.",
             )
-        if target in taken:
-            yield context.violation(
-                "target-twice",
-                where,
-                mount.target,
-                "Two mounts have this path in the container.",
-                "Keep one of them.",
-                kind="invalid",
-            )
-        taken.setdefault(target, mount)
 
 
 def working_dir(context: Context) -> Iterator[Violation]:

@@ -1,7 +1,7 @@
 """policy.toml: the upper bound that a user or an administrator sets on what any skill may do.
 
-Read from the system-wide directory and from the user's configuration directory; where both speak, the narrower wins.
-No project file is ever read: a notebook can tighten what it runs by writing a tighter manifest, and loosen nothing.
+Read from the system-wide directory and from the user's configuration directory; where both speak, the narrower
+wins. No project file is ever read: a notebook can tighten what it runs by a tighter manifest, and loosen nothing.
 """
 
 from __future__ import annotations
@@ -11,22 +11,36 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import SpecError
 from .findings import Violation
 from .host import Host
+from .quantities import human, size
+
+if TYPE_CHECKING:
+    from .manifest import Skill
+    from .spec import Limits, RunSpec
 
 NAME = "policy.toml"
 MAX_BYTES = 1 << 20
 
 REGISTRIES = (
-    "docker.io ghcr.io quay.io lscr.io mcr.microsoft.com nvcr.io public.ecr.aws gcr.io registry.k8s.io "
-    "registry.gitlab.com registry.access.redhat.com registry.redhat.io cgr.dev"
-).split()
-"""Registries that an image may come from without a grant: the ones whose names anybody can check."""
+    "docker.io",
+    "ghcr.io",
+    "quay.io",
+    "lscr.io",
+    "mcr.microsoft.com",
+    "nvcr.io",
+    "public.ecr.aws",
+    "gcr.io",
+    "registry.k8s.io",
+    "registry.access.redhat.com",
+    "cgr.dev",
+)
+"""Registries that an image may come from without a grant: well known, and not to be set up by just anybody."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +93,20 @@ def load(host: Host) -> Settings:
                 continue
             layers.append(_validated(data, path))
             files.append(path)
-        except _Fault as fault:
+        except _FaultError as fault:
             faults.append(fault.violation)
     if faults:
         raise SpecError("the policy settings cannot be relied on, so nothing is run", faults)
     return _narrowest(layers, tuple(files))
 
 
-class _Fault(Exception):
+class _FaultError(Exception):
     def __init__(self, path: Path, code: str, value: str, reason: str, fix: str, field: str = NAME) -> None:
         super().__init__(reason)
         self.violation = Violation(code, field, value, reason, fix, file=path, kind="invalid")
 
 
-def unsafe_file(path: Path, host: Host, *, system: bool = False) -> str | None:
+def unsafe_file(path: Path, host: Host) -> str | None:
     """Why the file at ``path`` cannot be relied on, ``None`` where it can.
 
     It must be a regular file of the caller's or root's that nobody else can write, in a directory of the same kind, and
@@ -115,13 +129,13 @@ def unsafe_file(path: Path, host: Host, *, system: bool = False) -> str | None:
 
 
 def read_guarded(path: Path, host: Host) -> dict[str, Any] | None:
-    """The TOML table in ``path``, ``None`` where there is no such file. Raises ``_Fault``."""
+    """The TOML table in ``path``, ``None`` where there is no such file. Raises ``_FaultError``."""
     import tomllib
 
     try:
         why = unsafe_file(path, host)
         if why is not None:
-            raise _Fault(
+            raise _FaultError(
                 path,
                 "settings-unsafe",
                 str(path),
@@ -132,7 +146,7 @@ def read_guarded(path: Path, host: Host) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _Fault(
+        raise _FaultError(
             path,
             "settings-unreadable",
             str(path),
@@ -144,19 +158,15 @@ def read_guarded(path: Path, host: Host) -> dict[str, Any] | None:
             raise ValueError("it is larger than 1 MiB")
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        raise _Fault(
+        raise _FaultError(
             path, "settings-syntax", str(path), f"It is not valid TOML: {error}.", "Mend or remove it."
         ) from None
 
 
-def parse_size(value: object) -> int | None:
-    """``512m`` or a number of bytes → bytes; ``None`` where it is neither."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+def _size(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
         return value if value > 0 else None
-    match = re.fullmatch(r"([1-9][0-9]{0,15})([bkmgt]?)", value) if isinstance(value, str) else None
-    return int(match[1]) << 10 * "bkmgt".index(match[2] or "b") if match else None
+    return (size(value) or None) if isinstance(value, str) else None
 
 
 def _names(value: object) -> frozenset[str] | None:
@@ -172,7 +182,7 @@ def _positive(value: object) -> float | None:
 
 _READERS: Mapping[str, tuple[Any, str]] = {
     "profile": (lambda value: value if value in ("default", "strict") else None, '"default" or "strict"'),
-    "max_memory": (parse_size, 'a size such as "8g"'),
+    "max_memory": (_size, 'a size such as "8g"'),
     "max_cpus": (_positive, "a number above 0"),
     "max_pids": (
         lambda value: int(value) if _positive(value) and value == int(value) else None,
@@ -193,11 +203,11 @@ def _validated(data: dict[str, Any], path: Path) -> dict[str, Any]:
 
             near = difflib.get_close_matches(key, _READERS, 1)
             fix = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(_READERS)}."
-            raise _Fault(path, "settings-key", key, "This key is unknown.", fix, field=key)
+            raise _FaultError(path, "settings-key", key, "This key is unknown.", fix, field=key)
         reader, wanted = _READERS[key]
         read = reader(value)
         if read is None:
-            raise _Fault(
+            raise _FaultError(
                 path, "settings-value", str(value), f"It must be {wanted}.", "Mend or remove it.", field=key
             )
         table[key] = read
@@ -221,3 +231,55 @@ def _narrowest(layers: list[dict[str, Any]], files: tuple[Path, ...]) -> Setting
         else:
             chosen[each.name] = min(values)
     return Settings(**chosen, files=files)
+
+
+def tightened(skill: Skill, settings: Settings) -> Skill:
+    """``skill`` as the settings want it planned: under the strict profile its root file system is read-only."""
+    if not settings.strict or skill.docker.read_only:
+        return skill
+    given = skill.given - {"read_only"}  # so that a written `false` is overruled, not contradicted
+    return replace(skill, docker=replace(skill.docker, read_only=True), given=given)
+
+
+def bounded(spec: RunSpec, settings: Settings) -> RunSpec:
+    """``spec`` with its limits lowered to the settings' bounds, and a note for each that was."""
+    limits, notes = spec.limits, list(spec.notes)
+    most = settings.max_memory
+    if most is not None and (limits.memory is None or limits.memory > most):
+        notes.append(f"memory lowered to {human(most)}, the bound set in policy.toml")
+        limits = _with_memory(limits, most)
+    if settings.max_cpus is not None:
+        nano = int(settings.max_cpus * 1_000_000_000)
+        if limits.cpu_quota is not None:
+            period = limits.cpu_period or 100_000
+            limits = replace(limits, cpu_quota=min(limits.cpu_quota, int(period * settings.max_cpus)))
+        elif limits.nano_cpus is None or limits.nano_cpus > nano:
+            if limits.nano_cpus is not None:
+                notes.append(f"cpus lowered to {settings.max_cpus:g}, the bound set in policy.toml")
+            limits = replace(limits, nano_cpus=nano)
+    if settings.max_pids is not None:
+        limits = replace(limits, pids=min(limits.pids, settings.max_pids))
+    mounts = spec.mounts
+    if limits.memory is not None:
+        room = limits.memory
+        mounts = tuple(
+            replace(each, size=room)
+            if each.kind == "tmpfs" and each.size is not None and each.size > room
+            else each
+            for each in mounts
+        )
+    return replace(spec, limits=limits, mounts=mounts, notes=tuple(notes))
+
+
+def _with_memory(limits: Limits, most: int) -> Limits:
+    def least(value: int | None) -> int | None:
+        return None if value is None else min(value, most)
+
+    swap = None if limits.memory_swap is None else min(limits.memory_swap, 2 * most)
+    return replace(
+        limits,
+        memory=most,
+        memory_swap=swap,
+        memory_reservation=least(limits.memory_reservation),
+        shm_size=least(limits.shm_size),
+    )

@@ -1,0 +1,191 @@
+"""Mounts of our own inside an allowed mount: credentials are hidden, what the host runs later is read-only.
+
+A read-write mount of the notebook's directory lets a tool write anything there, also what this machine runs by itself
+later: hooks of git, tasks of an editor, a virtual environment, the manifest, the open notebook. Each such thing that
+exists is bind-mounted read-only over itself, which also stops renaming and removing it. One that does not exist cannot
+be (the engine would create it on the host); :func:`watched` names those for a comparison after the run.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .host import Host
+from .policy_paths import Judge, identity
+from .protected import below
+from .spec import Mount, RunSpec
+
+PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv", ".devcontainer", ".husky")
+"""In a project's directory: what the host runs later without being asked."""
+
+MANIFESTS = ("skills.toml", ".skill-engine.toml", "skill-engine.toml")
+
+MASK_SIZE = 4096
+"""Bytes of the empty tmpfs that hides a folder."""
+
+
+def complete(
+    mounts: Iterable[Mount], host: Host, *, files: Iterable[Path] = (), home_project: bool = False
+) -> tuple[Mount, ...]:
+    """``mounts`` with the protections that they need, right after the mount that each is in.
+
+    :param files: further files to keep read-only (the manifest).
+    :param home_project: the home directory may be mounted (a setting).
+    """
+    mounts = tuple(mounts)
+    judge = Judge(host, home_project=home_project)
+    taken = {mount.target for mount in mounts}
+    made: list[Mount] = []
+    for mount in mounts:
+        made.append(mount)
+        if mount.kind != "bind" or mount.source is None or not os.path.isdir(mount.source):
+            continue
+        for guard in _guards(mount, judge, host, tuple(files)):
+            if guard.target not in taken:
+                taken.add(guard.target)
+                made.append(guard)
+    return tuple(made)
+
+
+def watched(spec: RunSpec, host: Host) -> tuple[Path, ...]:
+    """What a run could plant: protected names that do not exist (or are links) in read-write mounted directories."""
+    found: dict[Path, None] = {}
+    for mount in spec.mounts:
+        if mount.kind == "bind" and not mount.read_only and mount.source is not None:
+            for path in _code(mount.source, host, ()):
+                if not _plain(path):
+                    found[Path(path)] = None
+    return tuple(found)
+
+
+def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> Iterator[Mount]:
+    source = mount.source or ""
+    done: list[str] = []
+
+    def fresh(path: str) -> bool:
+        # A guard inside a guard would be mounted into an empty or read-only directory.
+        if path == source or not below(path, source) or any(below(path, each) for each in done):
+            return False
+        done.append(path)
+        return True
+
+    secret = sorted(
+        {place for e in judge.contained(source, ("credential", "socket")) for place in _places(e.path)}
+    )
+    for path in secret:
+        if fresh(path):
+            yield _mask(mount, path)
+    if mount.read_only:
+        return
+    code = {place for e in judge.contained(source, ("code",)) for place in _places(e.path)}
+    code.update(real for path in _code(source, host, files) for real in _places(path))
+    for path in sorted(code):
+        if fresh(path):
+            yield _read_only(mount, path)
+
+
+def _places(path: str) -> Iterator[str]:
+    """Where the thing at ``path`` really stands: there, unless it is a link or absent; and where it links to."""
+    parent = os.path.realpath(os.path.dirname(path))
+    here = os.path.join(parent, os.path.basename(path))
+    if _exists(here):
+        if _plain(here):
+            yield here
+        else:
+            target = os.path.realpath(here)
+            if _exists(target):
+                yield target
+
+
+def _exists(path: str) -> bool:
+    return os.path.lexists(path)
+
+
+def _plain(path: str) -> bool:
+    """Whether ``path`` exists and is no link."""
+    try:
+        return not stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
+    """Paths below ``source`` that the host runs or reads later; existing or not."""
+    roots = {source}
+    if below(str(host.directory), source):
+        roots.add(str(host.directory))
+    for root in sorted(roots):
+        for name in (*PROJECT_CODE, *MANIFESTS):
+            yield os.path.join(root, name)
+        yield from _git_directories(root)
+        yield from _environments(root)
+    for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
+        yield str(file)
+
+
+def _git_directories(root: str) -> Iterator[str]:
+    """What a ``.git`` file of a worktree or a submodule points at, and the pointers of this project's submodules."""
+    pointer = os.path.join(root, ".git")
+    target = _pointed(pointer)
+    if target is not None:
+        yield target
+    try:
+        with open(os.path.join(root, ".gitmodules"), encoding="utf-8", errors="replace") as file:
+            lines = file.read(1 << 16).splitlines()
+    except OSError:
+        return
+    for line in lines:
+        key, equals, value = line.partition("=")
+        if equals and key.strip() == "path":
+            place = posixpath.normpath(os.path.join(root, value.strip()))
+            if below(place, root) and place != root:
+                yield os.path.join(place, ".git")
+
+
+def _pointed(pointer: str) -> str | None:
+    try:
+        if not stat.S_ISREG(os.lstat(pointer).st_mode):
+            return None
+        with open(pointer, encoding="utf-8", errors="replace") as file:
+            head, colon, value = file.read(4096).partition(":")
+    except OSError:
+        return None
+    if head.strip() != "gitdir" or not colon:
+        return None
+    return (
+        os.path.realpath(os.path.join(os.path.dirname(pointer), value.strip().splitlines()[0]))
+        if value.strip()
+        else None
+    )
+
+
+def _environments(root: str) -> Iterator[str]:
+    """Virtual environments directly in ``root``, whatever their name."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return
+    for name in names:
+        if os.path.lexists(os.path.join(root, name, "pyvenv.cfg")):
+            yield os.path.join(root, name)
+
+
+def _inner(mount: Mount, path: str) -> str:
+    return posixpath.join(mount.target, os.path.relpath(path, mount.source))
+
+
+def _mask(mount: Mount, path: str) -> Mount:
+    if os.path.isdir(path):
+        return Mount("mask", _inner(mount, path), read_only=True, declared=path, size=MASK_SIZE, ours=True)
+    return Mount("mask", _inner(mount, path), "/dev/null", read_only=True, declared=path, ours=True)
+
+
+def _read_only(mount: Mount, path: str) -> Mount:
+    return Mount(
+        "bind", _inner(mount, path), path, read_only=True, declared=path, ours=True, identity=identity(path)
+    )
