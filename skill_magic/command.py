@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Literal
 
 from . import values
 from .errors import CommandError
-from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS, Door, help_text
+from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS, Door, help_text, option_names
 from .words import cell_arguments, interpolate, split
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "check_arguments",
     "help_text",
     "interpolate",
+    "option_names",
     "parse",
     "split",
 ]
@@ -62,7 +63,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Request:
-    """One run as it was asked for. ``args`` reach the tool byte for byte; ``None`` means that the call gave none."""
+    """One run as it was asked for. ``args`` reach the tool byte for byte; ``None``: the call gave none."""
 
     skill: str
     args: tuple[str, ...] | None = None
@@ -88,8 +89,8 @@ def parse(
 ) -> Command:
     """Read the words of a line.
 
-    :param namespace: where given, ``{name}`` is filled in from it, unless ``--raw`` is there. Which word is an option, a
-        name or the ``--`` is told from the words as written, so that no value can pass for one.
+    :param namespace: where given, ``{name}`` is filled in from it, unless ``--raw`` is there. Which word is
+        an option, a name or the ``--`` is told from the words as written, so that no value can pass for one.
     :raises CommandError: for words that have no meaning.
     """
     return _Parser(door, namespace).command(list(words))
@@ -231,14 +232,16 @@ class _Parser:
 
 
 _LARGEST_ARGUMENTS = 2_000_000
-"""Bytes of all arguments together: Linux gives a new program a quarter of the stack limit (2 MiB of the usual 8),
-environment included."""
+"""Bytes of all arguments together: Linux gives a new program a quarter of the stack limit (2 MiB of the usual
+8), environment included."""
 
 
 def check_arguments(args: Sequence[str]) -> None:
-    """Make sure that a Linux kernel can hand ``args`` to a program, and that all of it can be sent to an engine.
+    """Make sure that a Linux kernel can hand ``args`` to a program, and that all of it can be sent to an
+    engine.
 
-    :raises CommandError: for an argument of 128 KiB or more, one with a NUL, one that is not Unicode, or too many.
+    :raises CommandError: for an argument of 128 KiB or more, one with a NUL, one that is not Unicode, or too
+        many.
     """
     total = 0
     for number, word in enumerate(args, 1):

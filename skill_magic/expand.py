@@ -1,8 +1,9 @@
 """``${VAR}``, ``${VAR:-default}``, ``${VAR:?message}`` and ``$$`` in a manifest's volumes and environment.
 
-The rules are the shell's, cut down to these four forms; every other use of ``$`` or of a backtick is an error, so that
-nobody takes a literal ``$HOME`` or ``$(id)`` for something that is expanded. A variable's value is data: it is never read
-again. Split a string into its parts first (:func:`split`), then expand each part once.
+The rules are the shell's, cut down to these four forms; every other use of ``$`` or of a backtick is an
+error, so that nobody takes a literal ``$HOME`` or ``$(id)`` for something that is expanded. A variable's
+value is data: it is never read again. Split a string into its parts first (:func:`split`), then expand each
+part once.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def expand(text: str, environment: Mapping[str, str]) -> Expansion:
     """Fill in the variables.
 
     :param environment: the host's variables; ``PWD`` in it is the notebook's directory.
-    :raises ExpandError: for an unset variable without a default, and for every form that is not one of the four.
+    :raises ExpandError: for an unset variable without a default, and for every form that is not one of the
+        four.
     """
     names: dict[str, None] = {}
     expanded = _expand(text, environment, names, depth=0)
@@ -144,7 +146,7 @@ def _value(inside: str, environment: Mapping[str, str], names: dict[str, None], 
     form, operand = rest[:2], rest[2:]
     if rest and form not in (":-", ":?"):
         raise ExpandError(f"{shown} is not one of the forms that are expanded", _FORMS, name)
-    # A default is read even where it is not used: a fault in it must not wait for the day the variable is unset.
+    # A default is read even where it is not used, so that a fault in it does not wait for an unset variable.
     default_names: dict[str, None] = {}
     default: str | _UnsetError = ""
     if form == ":-":

@@ -131,6 +131,13 @@ VERBS: Mapping[str, Verb] = {
 }
 
 
+def option_names(verb: str) -> list[str]:
+    """The words that ``verb`` takes as options: ``--quiet`` and ``-q``."""
+    chosen = [option for option in OPTIONS.values() if not option.verbs or verb in option.verbs]
+    words = [word for option in chosen for word in (option.long, option.short) if word]
+    return [*words, "--help", "-h"]
+
+
 def help_text(topic: str | None = None) -> str:
     """The help on a verb, on ``cell`` (what a cell's body is), or, without a topic, on all of it."""
     if topic == "cell":

@@ -1,4 +1,4 @@
-"""Host: the facts of this machine and this person that the pure rooms need, gathered once, handed on as a value."""
+"""Host: what the pure rooms need to know of this machine and this person, gathered once, handed on as a value."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from .errors import SkillError
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """Which engine this person's ``docker`` would talk to, read from files and variables; nothing is connected.
+    """Which engine this person's ``docker`` would talk to, as files and variables say; nothing is connected.
 
-    :param url: ``unix:///var/run/docker.sock``, ``tcp://…``, ``ssh://…``, ``npipe://…``; empty where there is a problem.
-    :param source: how it was found: ``DOCKER_HOST``, ``context NAME``, ``default socket``, ``rootless socket``, …
+    :param url: ``unix:///var/run/docker.sock``, ``tcp://…``, ``ssh://…``, ``npipe://…``; empty where there is
+        a problem.
+    :param source: how it was found: ``DOCKER_HOST``, ``context NAME``, ``default socket``, ``rootless
+        socket``, …
     :param tls: directory of client certificates for ``tcp://``, else ``None``.
     :param tls_verify: whether the server's certificate is checked.
-    :param problem: why no engine can be had this way, an ``EngineUnavailable.problem``; empty where nothing is known.
+    :param problem: why no engine can be had this way, an ``EngineUnavailable.problem``; empty where nothing
+        is known.
     :param reason: the problem in a sentence; :param fix: the way out.
     """
 
@@ -42,11 +45,11 @@ class EngineAddress:
     @property
     def remote(self) -> bool:
         """Whether host paths would name another machine's files."""
-        return self.socket is None and not self.url.startswith("npipe://")
+        return bool(self.url) and self.socket is None and not self.url.startswith("npipe://")
 
     @property
     def rootless(self) -> bool:
-        """Whether container root is the caller (a socket below /run/user or the home directory's rootless ones)."""
+        """Whether container root is the caller: a rootless engine's socket is below /run/user."""
         path = self.socket
         return path is not None and str(path).startswith("/run/user/")
 
@@ -60,7 +63,8 @@ class Host:
     :param environment: variables for ``${VAR}``, with ``PWD`` set to ``directory``; never the container's.
     :param cpus: logical CPUs the engine can give; :param memory: its bytes of RAM.
     :param engine: where the engine is, ``None`` where none was found.
-    :param config_dir: user configuration (``policy.toml``, ``skills.toml``); :param data_dir: grants (``trust.json``);
+    :param config_dir: user configuration (``policy.toml``, ``skills.toml``); :param data_dir: grants
+        (``trust.json``);
         :param cache_dir: logs of runs; :param system_dir: the administrator's configuration.
     :param notebook: the open notebook's file, where it is known.
     """
@@ -83,10 +87,10 @@ class Host:
 
 
 def discover(directory: Path | None = None, *, notebook: Path | None = None) -> Host:
-    """Gather the facts. Reads the environment, the password database and Docker's configuration; no engine is asked.
+    """Gather the facts from the environment, the password database and Docker's files; no engine is asked.
 
-    :param directory: the notebook's directory; default: the notebook file's, else the process's working directory.
-    :raises SkillError: where that directory is gone or is none, or where there is no home directory.
+    :param directory: the notebook's directory; default: the notebook file's, else the working directory.
+    :raises SkillError: where that directory is gone or is none.
     """
     where = _directory(directory, notebook)
     environment = {**os.environ, "PWD": str(where)}
@@ -138,8 +142,8 @@ def _person(uid: int, environment: Mapping[str, str]) -> tuple[str, Path]:
 
 
 def _own_directories(home: Path) -> tuple[Path, Path, Path]:
-    """Configuration, data and cache. A relative XDG variable would point into the project, so it is passed over, as the
-    XDG Base Directory Specification says."""
+    """Configuration, data and cache. A relative XDG variable would point into the project, so it is passed
+    over, as the XDG Base Directory Specification says."""
     import platformdirs
 
     found = platformdirs.PlatformDirs("skill_magic", appauthor=False)
@@ -159,7 +163,7 @@ def _memory() -> int:
         return 0
 
 
-# --- Which engine: the order and the file formats are docker/cli's (cli/command/cli.go, cli/context/store) -----------
+# --- Which engine: the order and the file formats are docker/cli's (cli/command/cli.go, cli/context/store) --
 
 _SCHEMES = ("unix", "tcp", "http", "https", "ssh", "npipe")
 
@@ -170,12 +174,12 @@ def engine_address(
     uid: int,
     exists: Callable[[str], bool] = os.path.exists,
 ) -> EngineAddress | None:
-    """The engine that this person's own ``docker`` would use: ``DOCKER_HOST``, then ``DOCKER_CONTEXT``, then the current
-    context, then the usual sockets.
+    """The engine that this person's own ``docker`` would use: ``DOCKER_HOST``, then ``DOCKER_CONTEXT``, then
+    the current context, then the usual sockets.
 
     :param exists: tells whether a socket's path is there.
-    :returns: ``None`` where nothing is named and no usual socket is there; an address with a ``problem`` where what is
-        named cannot be.
+    :returns: ``None`` where nothing is named and no usual socket is there; an address with a ``problem``
+        where what is named cannot be.
     """
     config = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
     if environment.get("DOCKER_HOST", "").strip():
@@ -234,7 +238,7 @@ def _context(name: str, source: str, config: Path) -> EngineAddress:
             f"context {name}",
             problem="no-context",
             reason=f"The docker context {name!r}, which {source} names, {fault}.",
-            fix="See `docker context ls`; choose one with `docker context use NAME`, or unset DOCKER_CONTEXT.",
+            fix="Choose one with `docker context use NAME` (`docker context ls` shows them).",
         )
     tls = config / "contexts" / "tls" / digest / "docker"
     skip = isinstance(docker, dict) and docker.get("SkipTLSVerify") is True
@@ -258,7 +262,7 @@ def _usual_sockets(environment: Mapping[str, str], home: Path, uid: int) -> list
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of Docker's; empty where there is none, as docker itself goes on without one."""
+    """A JSON object from a file of Docker's; empty where there is none: docker, too, goes on without it."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

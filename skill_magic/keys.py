@@ -122,7 +122,8 @@ def type_name(value: object) -> str:
 def faults(name: str, value: Any) -> Iterator[tuple[str, str, Fault]]:
     """What is wrong with the value of a docker key.
 
-    :returns: (field, the offending value as it may be shown, fault), the field with an index for items of lists.
+    :returns: (field, the offending value as it may be shown, fault), the field with an index for items of
+        lists.
     """
     key = DOCKER[name]
     if key.kind == "strings":
@@ -188,7 +189,7 @@ def _twice(items: list[Any]) -> Iterator[tuple[str, str, Fault]]:
 
 
 def shown(name: str, value: object) -> str:
-    """A value as an error may show it: short, and of a variable's setting the name only, since the rest may be secret."""
+    """A value as an error may show it: short, and of a variable only the name, since the rest may be secret."""
     if isinstance(value, str):
         variable, equals, _ = value.partition("=")
         text = f"{variable}=…" if name == "environment" and equals else value

@@ -49,7 +49,8 @@ class Skill:
     """One skill as its manifest describes it.
 
     :param lines: 1-based line of each key of the docker table and of each item of its lists (``volumes[0]``).
-    :param given: names of the docker keys the manifest really wrote (a default and the same value written differ).
+    :param given: names of the docker keys the manifest really wrote (a default and the same value written
+        differ).
     """
 
     name: str
@@ -70,7 +71,8 @@ class Skill:
 
 @dataclass(frozen=True)
 class Manifests:
-    """All layers, nearest first wins. Faulty skills are kept aside so that one bad skill does not take the rest along.
+    """All layers, nearest first wins. Faulty skills are kept aside so that one bad skill does not take the
+    rest along.
 
     A skill or a file with faults is never passed over in favour of a layer further away.
 
@@ -88,7 +90,8 @@ class Manifests:
     def find(self, name: str) -> Skill:
         """The skill of that name.
 
-        :raises ManifestError: where it has faults, or where a nearer file is broken and might have described it.
+        :raises ManifestError: where it has faults, or where a nearer file is broken and might have described
+            it.
         :raises SkillNotFound: where there is none.
         """
         if name in self.skills:
@@ -165,7 +168,7 @@ def _explicit(path: Path) -> Path:
 
 
 def _project(directory: Path, searched: list[Path]) -> Path | None:
-    """The first manifest in ``directory`` or a parent of it; a dangling link counts, and is an error when read."""
+    """The first manifest in ``directory`` or above; a dangling link is one too, and an error when it is read."""
     for place in (directory, *directory.parents):
         for name in NAMES:
             searched.append(place / name)

@@ -1,8 +1,8 @@
 """One manifest file → the skills it describes and the faults it has.
 
-A manifest may come from anywhere, so reading one is bounded: a regular file of at most 1 MiB, no nesting that no manifest
-needs. Every fault is collected with its file and line; a fault of one skill leaves the others alone, a fault of the file
-takes all of its skills.
+A manifest may come from anywhere, so reading one is bounded: a regular file of at most 1 MiB, no nesting that
+no manifest needs. Every fault is collected with its file and line; a fault of one skill leaves the others
+alone, a fault of the file takes all of its skills.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from . import keys, values
-from .grammar import VERBS
 from .findings import Violation
+from .grammar import VERBS
 from .manifest import Docker, Origin, Skill
 from .toml_lines import Path as KeyPath
 from .toml_lines import scan
@@ -52,7 +52,8 @@ class _BrokenError(Exception):
 def read(file: Path, origin: Origin, *, owner: int | None = None) -> Layer:
     """Read a manifest. Never raises; what is wrong is in the result.
 
-    :param owner: where given, nobody but this uid (and root) may be able to write the file: it will be trusted.
+    :param owner: where given, nobody but this uid (and root) may be able to write the file: it will be
+        trusted.
     """
     layer = Layer(file)
     lines: dict[KeyPath, int] = {}
@@ -144,7 +145,7 @@ class _Reader:
         for key, value in document.items():
             if key in ("policy", "trust"):
                 reason = "A manifest cannot say what is allowed."
-                fix = "Policy belongs in policy.toml of your configuration directory; trust is given by skill trust."
+                fix = "Policy belongs in your policy.toml, and `skill trust NAME` gives trust."
                 broken.append(self._fault("manifest-policy", (key,), value, reason, fix))
             else:
                 broken += self._known(keys.ROOT, (key,), value)

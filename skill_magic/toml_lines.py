@@ -1,8 +1,8 @@
 """Where every key and list item of a TOML document stands.
 
-The TOML reader gives values without positions. This scanner gives positions without values: it knows TOML's outer form
-(keys, headers, strings, brackets, comments) and nothing of what a value means. It is run before the reader, and refuses
-nesting that no manifest needs, because compiled readers have crashed on it.
+The TOML reader gives values without positions. This scanner gives positions without values: it knows TOML's
+outer form (keys, headers, strings, brackets, comments) and nothing of what a value means. It is run before
+the reader, and refuses nesting that no manifest needs, because compiled readers have crashed on it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ DEEPEST = 32
 _BLANK = re.compile(r"[ \t]*")
 _SPACE = re.compile(r"(?:[ \t\n\r]+|#[^\n]*)*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-# Long strings first: """ would else be read as an empty string and a quote. The lazy forms end at the last of up to
-# five quotes in a row, as TOML has it (two quotes may stand right before the closing three).
+# Long strings first, or """ would be read as an empty string and a quote. Up to two quotes may stand right before
+# the closing three.
 _STRING = re.compile(
     r'"""(?:[^\\"]|\\[\s\S]|"(?!""))*"""(?:"{0,2})'
     r"|'''(?:[^']|'(?!''))*'''(?:'{0,2})"
@@ -36,9 +36,10 @@ _NAMED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 class Positions:
     """What the scanner saw.
 
-    :param lines: the 1-based line of every table, key and list item: ``("skills", "x", "docker", "volumes", 0) -> 7``.
-        A document that is no TOML gives what was found up to the fault.
-    :param too_deep: the 1-based line where brackets or dotted keys are nested deeper than ``DEEPEST``, else ``None``.
+    :param lines: the 1-based line of every table, key and list item: ``("skills", "x", "docker", "volumes",
+        0) -> 7``. A document that is no TOML gives what was found up to the fault.
+    :param too_deep: the 1-based line where brackets or dotted keys are nested deeper than ``DEEPEST``, else
+        ``None``.
     """
 
     lines: dict[Path, int]

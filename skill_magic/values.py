@@ -1,8 +1,8 @@
 """What the values of a manifest and of an option may look like.
 
-Syntax only: each function says whether a text has a meaning at all, from the text alone. Whether that meaning is
-allowed, and whether this machine has as much, is for other rooms. Everything is matched whole and in ASCII, because
-``$`` would let a newline through and ``\\d`` other scripts' digits.
+Syntax only: each function says whether a text has a meaning at all, from the text alone. Whether that meaning
+is allowed, and whether this machine has as much, is for other rooms. Everything is matched whole and in
+ASCII, because ``$`` would let a newline through and ``\\d`` other scripts' digits.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def argument_fault(text: str) -> Fault | None:
     return text_fault(text)
 
 
-# --- image: the grammar of github.com/distribution/reference -----------------------------------------------------
+# --- image: the grammar of github.com/distribution/reference ------------------------------------------------
 
 _PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -106,7 +106,7 @@ def _whole_image(text: str) -> str:
     return text if named else f"{text}:latest"
 
 
-# --- limits ------------------------------------------------------------------------------------------------------
+# --- limits -------------------------------------------------------------------------------------------------
 
 _MEMORY = re.compile(r"([1-9][0-9]*)([bkmg]?)", re.IGNORECASE | re.ASCII)
 _UNIT = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -151,7 +151,7 @@ def cpus_fault(text: str) -> Fault | None:
     return None
 
 
-# --- the rest ----------------------------------------------------------------------------------------------------
+# --- the rest -----------------------------------------------------------------------------------------------
 
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NETWORK_WORDS = {
@@ -172,11 +172,11 @@ _UUID = r"(?:GPU|MIG)-[0-9A-Za-z-]{1,64}(?:/[0-9]{1,3}/[0-9]{1,3})?"
 _DEVICE = rf"(?:[0-9]{{1,3}}(?::[0-9]{{1,3}})?|{_UUID})"
 _GPUS = re.compile(rf"all|[1-9][0-9]{{0,3}}|device={_DEVICE}(?:,{_DEVICE})*|{_DEVICE}(?:,{_DEVICE})+|{_UUID}")
 _PLATFORM = re.compile(r"linux/[a-z0-9_]{1,16}(?:/[a-z0-9_.]{1,16})?")
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def network_fault(text: str) -> Fault | None:
-    """``none``, ``bridge``, or a network's name. ``host`` and ``container:…`` mean something too; the policy refuses."""
+    """``none``, ``bridge`` or a network's name; ``host`` and ``container:…`` mean something, and are refused."""
     fix = 'Write "none" or "bridge".'
     if text.startswith(("container:", "ns:")) and not line_fault(text):
         return None
@@ -245,5 +245,5 @@ def environment_fault(text: str) -> Fault | None:
             "environment-invalid", "It has no =: Docker would copy the variable from your machine.", fix
         )
     if not _ENVIRONMENT_NAME.fullmatch(name):
-        return Fault("environment-invalid", "The name is not made of letters, digits, _ . and -.", fix)
+        return Fault("environment-invalid", "The name is not made of letters, digits and _.", fix)
     return _control_fault(_CONTROL_BUT_TAB.search(value))

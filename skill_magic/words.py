@@ -1,7 +1,7 @@
 """Lines and cells → words, and the notebook's values put into them.
 
-Splitting follows the shell's quoting and nothing else of it: no expansion, no globbing, no operators. Values are filled
-in after the split, so that one value stays one argument whatever it holds.
+Splitting follows the shell's quoting and nothing else of it: no expansion, no globbing, no operators. Values
+are filled in after the split, so that one value stays one argument whatever it holds.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _unclosed(what: str, text: str, at: int, hint: str) -> CommandError:
     return CommandError(f"{what} ({where}):\n  {shown}\n  {' ' * (column - first)}^", hint)
 
 
-# --- {name} --------------------------------------------------------------------------------------------------------
+# --- {name} -------------------------------------------------------------------------------------------------
 
 _IDENTIFIER = r"[^\W\d]\w*"
 _STEP = re.compile(rf"\.({_IDENTIFIER})|\[([^\[\]{{}}]+)\]")
@@ -124,12 +124,15 @@ _BRACE = re.compile(r"[{}]")
 
 
 def interpolate(words: Sequence[str], namespace: Mapping[str, object]) -> list[str]:
-    """Fill in ``{name}``, ``{obj.attr}`` and ``{d[key]}`` from ``namespace``; ``{{name}}`` stands for ``{name}``.
+    """Fill in ``{name}``, ``{obj.attr}`` and ``{d[key]}`` from ``namespace``; ``{{name}}`` stands for
+    ``{name}``.
 
-    A list or tuple becomes many words where its braces are the whole word. Braces around anything that does not read as
-    a Python name stay as they are, so that JSON and awk programs need no care. Nothing is called or evaluated.
+    A list or tuple becomes many words where its braces are the whole word. Braces around anything that does
+    not read as a Python name stay as they are, so that JSON and awk programs need no care. Nothing is called
+    or evaluated.
 
-    :raises CommandError: for an unknown name, and for a value that is no text, number, path, or list of these.
+    :raises CommandError: for an unknown name, and for a value that is no text, number, path, or list of
+        these.
     """
     filled: list[str] = []
     for word in words:
