@@ -378,15 +378,15 @@ function stopper(model, run) {
   return typeof kernel()?.interrupt === "function" ? () => kernel().interrupt() : null;
 }
 
-// The run ends with its kernel; without this the clock would go on for ever.
+// Nothing more comes when the kernel is gone; without this the clock would go on for ever.
 function watch(model, run) {
-  const lost = (why) => {
-    run.problem = why;
+  const lost = () => {
+    run.problem = "its kernel is gone";
     run.tell();
   };
-  model.on("comm_live_update", () => lost("the kernel has let go of it"));
+  model.on("comm_live_update", lost);
   model.widget_manager?.kernel?.statusChanged?.connect((_, status) => {
-    if (["dead", "restarting", "autorestarting", "terminating"].includes(status)) lost("ended with its kernel");
+    if (["dead", "restarting", "autorestarting", "terminating"].includes(status)) lost();
   });
 }
 

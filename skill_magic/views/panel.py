@@ -1,8 +1,9 @@
 """The live panel of a run in a notebook; when the run ends the static card takes its place.
 
-The panel is an anywidget (a JavaScript module beside this file) and not a box of ipywidgets controls because
-of Stop: a control's click is a message that the kernel reads when the running cell is over, while a module can
-ask the server to interrupt the kernel. It also lets the browser keep the output, so that only what is new is sent.
+The panel is an anywidget (a JavaScript module beside this file) and not a box of ipywidgets controls
+because of Stop: a control's click is a message that the kernel reads when the running cell is over, while a
+module can ask the server to interrupt the kernel. It also lets the browser keep the output, so that only what
+is new is sent.
 
 Nothing here waits for the browser, so a run without one (nbclient, papermill) is the same run.
 """

@@ -6,10 +6,10 @@ Pure: no widget, no clock. A message is a plain dictionary of JSON values:
     skill, image, command, phase ("starting", "pulling", "running"), elapsed seconds, notes, pull progress.
 ``lines``
     ``[number, stream, text, hidden]``: line ``number`` of the output now reads ``text`` (at most
-    :data:`WIDTH` characters, colours as SGR sequences) and goes on for ``hidden`` more bytes. Numbers count all
-    lines of the run, so a gap in them is the lines that were skipped: under a flood a person sees samples and an
-    honest count, and the browser and the network see a bounded rate. Setting a line twice is harmless, so
-    messages may overlap.
+    :data:`WIDTH` characters, colours as SGR sequences) and goes on for ``hidden`` more bytes. Numbers count
+    all lines of the run, so a gap in them is the lines that were skipped: under a flood a person sees samples
+    and an honest count, and the browser and the network see a bounded rate. Setting a line twice is harmless,
+    so messages may overlap.
 ``usage``, ``points``
     the latest sample, and ``[elapsed, cpu percent, memory]`` rows for the chart.
 """

@@ -104,7 +104,7 @@ class Lab:
 
     def write(self, name: str, *cells: str) -> Path:
         """A new notebook with these code cells."""
-        code = [
+        code: list[dict[str, Any]] = [
             {
                 "cell_type": "code",
                 "id": f"cell-{number}",
@@ -137,8 +137,15 @@ class Lab:
             viewport={"width": 1000, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
         )
         page = context.new_page()
+        received: list[tuple[float, int]] = []
+        page.on(
+            "websocket",
+            lambda socket: socket.on(
+                "framereceived", lambda data: received.append((time.monotonic(), len(data)))
+            ),
+        )
         page.goto(f"{self.url}/doc/tree/{path.name}?reset")
-        notebook = Notebook(page, path)
+        notebook = Notebook(page, path, received)
         if kernel:
             notebook.wait_for_kernel()
         else:
@@ -154,8 +161,9 @@ class Lab:
 class Notebook:
     """One open notebook. Cells are counted from 0."""
 
-    def __init__(self, page: Page, path: Path) -> None:
+    def __init__(self, page: Page, path: Path, received: list[tuple[float, int]]) -> None:
         self.page = page
+        self.received = received  # (time, bytes) of each message of the server
         self.path = path
         self.faults: list[str] = []
         page.on("pageerror", lambda error: self.faults.append(str(error)))

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
-from .lab import Notebook
+from .lab import Notebook, outputs
 
 pytestmark = pytest.mark.browser
 
+Open = Callable[..., Notebook]
+
 FEED = """
-import time
+import threading, time
 from skill_magic.events import *
 from skill_magic.spec import RunSpec
 from skill_magic.views.panel import PanelView
 
-def show(events, seconds, **spec):
+def show(events, seconds, started=True, view=None, stop=lambda: None):
     "Feed a panel for `seconds`, or until the kernel is interrupted; returns how long that was."
-    view = PanelView()
-    view.begin(RunSpec(skill="demo", image="demo:1", args=("-i", "in.mp4"), **spec), lambda: None)
-    view.event(Started("c0ffee", "demo", "sha256:1", None, time.time()))
+    view = view or PanelView()
+    view.begin(RunSpec(skill="demo", image="demo:1", args=("-i", "in.mp4")), stop)
+    if started:
+        view.event(Started("c0ffee", "demo", "sha256:1", None, time.time()))
     began = time.monotonic()
     try:
-        while time.monotonic() - began < seconds:
+        while time.monotonic() - began < seconds and not (over and over[-1]):
             for event in events(time.monotonic() - began):
                 view.event(event)
             view.tick()
-            time.sleep(0.05)
+            time.sleep(0.02)
     except KeyboardInterrupt:
         print("interrupted")
-    globals()["view"] = view
+    view.error(None)
     return time.monotonic() - began
+
+over = []
 """
 
 SOME = """
@@ -44,16 +51,217 @@ def some(elapsed):
 """
 
 
-def test_panel_shows_a_run_and_stop_interrupts_it(notebook: Callable[..., Notebook]) -> None:
-    page = notebook(FEED + SOME, "show(some, 60)")
-    page.run(0)
-    page.start(1)
+def begun(notebook: Open, *cells: str) -> Notebook:
+    """A notebook whose last cell is running with its panel there."""
+    page = notebook(FEED, *cells)
+    for cell in range(len(cells)):
+        page.run(cell)
+    page.start(len(cells))
+    expect(page.panel(len(cells))).to_be_visible(timeout=20_000)
+    return page
+
+
+def test_panel_shows_a_run_and_stop_interrupts_it(notebook: Open) -> None:
+    page = begun(notebook, SOME + "show(some, 60)")
     panel = page.panel(1)
-    expect(panel.locator(".sm-state")).to_have_text("running", timeout=20_000)
+    expect(panel.locator(".sm-state")).to_have_text("running")
     expect(panel.locator("header strong")).to_have_text("demo")
     expect(panel.locator(".sm-command")).to_have_text("demo -i in.mp4")
     expect(panel.get_by_role("log").get_by_text("red and <b>not bold</b>").first).to_be_visible()
+    expect(panel.locator(".sm-stderr").first).to_be_visible()
+    assert panel.locator(".sm-line b").count() == 0
+    memory = panel.get_by_role("meter", name="Memory")
+    before = memory.get_attribute("aria-valuetext")
+    assert before
+    assert before.endswith("of 512 MiB, peak 191 MiB")
+    expect(memory).not_to_have_attribute("aria-valuetext", before)
+    expect(panel.locator(".sm-elapsed")).to_have_text("0:03", timeout=10_000)
     page.stop(1).click()
     page.wait(1, 5)
     expect(page.output(1)).to_contain_text("interrupted")
+    expect(panel).to_have_count(0)
     assert page.faults == []
+
+
+def test_stop_by_keyboard(notebook: Open) -> None:
+    page = begun(notebook, SOME + "show(some, 60)")
+    page.stop(1).focus()
+    page.page.keyboard.press("Enter")
+    page.wait(1, 5)
+    expect(page.output(1)).to_contain_text("interrupted")
+
+
+def test_stop_says_so_at_once_and_offers_to_kill(notebook: Open) -> None:
+    """A tool that does not obey: the first interrupt only asks, the second must be possible."""
+    stubborn = """
+import signal
+signal.signal(signal.SIGINT, lambda *_: over.append(len(over) > 0))
+show(some, 60)
+"""
+    page = begun(notebook, SOME + stubborn)
+    page.stop(1).click()
+    expect(page.panel(1).locator(".sm-state")).to_have_text("stopping…", timeout=500)
+    expect(page.stop(1)).to_be_disabled()
+    expect(page.stop(1)).to_have_text("Kill", timeout=4000)
+    page.stop(1).click()
+    page.wait(1, 5)
+
+
+def test_quick_run_gets_no_panel(notebook: Open) -> None:
+    page = notebook(FEED + SOME + "show(some, 0.3)")
+    page.run(0)
+    expect(page.panel(0)).to_have_count(0)
+
+
+def test_panel_leaves_nothing_of_the_widget_in_the_file(notebook: Open) -> None:
+    page = begun(notebook, SOME + "show(some, 2)")
+    page.wait(1)
+    saved = page.save()
+    assert "widget" not in json.dumps(saved)
+    assert [
+        sorted(output["data"]) for output in outputs(saved, 1) if output["output_type"] == "display_data"
+    ] == [["text/html", "text/plain"]]
+
+
+def test_output_follows_its_tail_unless_one_reads_further_up(notebook: Open) -> None:
+    page = begun(notebook, SOME + "show(some, 60)")
+    log = page.panel(1).get_by_role("log")
+    at_end = "pane => pane.scrollHeight - pane.scrollTop - pane.clientHeight < 8"
+    page.page.wait_for_function("document.querySelector('.sm-output').scrollTop > 100")
+    assert log.evaluate(at_end)
+    log.evaluate("pane => { pane.scrollTop = 0 }")
+    latest = page.panel(1).get_by_role("button", name="latest")
+    expect(latest).to_be_visible()
+    page.page.wait_for_timeout(500)
+    assert log.evaluate("pane => pane.scrollTop") < 50
+    latest.click()
+    expect(latest).to_be_hidden()
+    page.page.wait_for_timeout(300)
+    assert log.evaluate(at_end)
+    page.stop(1).click()
+
+
+def test_progress_lines_are_drawn_over_each_other(notebook: Open) -> None:
+    ticking = """
+def ticking(elapsed):
+    for number in range(200):  # about 10 000 a second
+        yield Output("stderr", b"frame=%d\\r" % (elapsed * 1e4 + number))
+show(ticking, 60)
+"""
+    page = begun(notebook, ticking)
+    line = page.panel(1).locator(".sm-line")
+    expect(line).to_have_count(1)
+    first = line.inner_text()
+    expect(line).not_to_have_text(first)
+    assert answered(page) < 0.5
+
+
+def answered(page: Notebook, cell: int = 1) -> float:
+    """Click Stop and return the seconds until the panel said that it heard."""
+    page.page.evaluate(
+        """() => {
+            window.answered = new Promise((resolve) => {
+                const heard = new MutationObserver(() => resolve());
+                heard.observe(document.querySelector('.sm-state'), {childList: true, subtree: true});
+            });
+        }"""
+    )
+    began = time.monotonic()
+    page.stop(cell).click()
+    page.page.evaluate("window.answered")
+    seconds = time.monotonic() - began
+    page.wait(cell, 10)
+    return seconds
+
+
+def test_pull_shows_bytes_and_layers(notebook: Open) -> None:
+    pulling = """
+def pulling(elapsed):
+    yield Pulling("demo:1", int(1e7 * elapsed), 500_000_000, (min(4, int(elapsed)), 9), "Downloading")
+show(pulling, 60, started=False)
+"""
+    page = begun(notebook, pulling)
+    panel = page.panel(1)
+    expect(panel.locator(".sm-state")).to_have_text("pulling")
+    bar = panel.get_by_role("progressbar", name="Pulling")
+    text = bar.get_attribute("aria-valuetext")
+    assert text
+    assert text.endswith("of 9 layers")
+    assert "of 477 MiB" in text
+    expect(bar).not_to_have_attribute("aria-valuetext", text)
+    page.stop(1).click()
+    page.wait(1, 5)
+
+
+BACKGROUND = """
+asked = []
+def behind(view):
+    show(some, 60, view=view, stop=lambda: over.append(True))
+over.clear()
+threading.Thread(target=behind, args=(PanelView(),), daemon=True).start()
+"""
+
+
+def test_background_run_is_shown_in_its_own_cell_and_stops(notebook: Open) -> None:
+    page = notebook(FEED, SOME + BACKGROUND, "print('another cell')", "time.sleep(60)")
+    page.run(0)
+    page.run(1)
+    page.run(2)
+    expect(page.panel(1).locator(".sm-state")).to_have_text("running", timeout=10_000)
+    expect(page.panel(1).get_by_role("log")).to_contain_text("line 2.")
+    page.stop(1).click()
+    expect(page.panel(1)).to_have_count(0, timeout=3000)
+    expect(page.output(2)).to_have_text("another cell")
+
+
+def test_background_run_stops_while_another_cell_is_running(notebook: Open) -> None:
+    page = notebook(FEED, SOME + BACKGROUND, "time.sleep(20)")
+    page.run(0)
+    page.run(1)
+    page.start(2)
+    expect(page.panel(1).get_by_role("log")).to_contain_text("line 2.", timeout=10_000)
+    page.stop(1).click()
+    expect(page.panel(1)).to_have_count(0, timeout=5000)
+    expect(page.prompt(2)).to_have_text("[*]:")
+
+
+def test_a_second_view_knows_all(notebook: Open) -> None:
+    """A page that comes later (or lost messages) is caught up by the next snapshot."""
+    page = begun(notebook, SOME + "show(some, 60)")
+    page.page.wait_for_timeout(1500)
+    page.page.evaluate("window.jupyterapp.commands.execute('notebook:create-output-view')")
+    expect(page.page.locator(".skill-magic-panel")).to_have_count(2)
+    expect(page.page.locator(".skill-magic-panel").last.get_by_role("log")).to_contain_text("line 0.5")
+    page.stop(1).click()
+    page.wait(1, 5)
+
+
+def test_panel_says_that_its_kernel_is_gone(notebook: Open) -> None:
+    page = begun(notebook, "import os\n" + SOME + "threading.Timer(3, os._exit, [1]).start(); show(some, 60)")
+    expect(page.panel(1).locator(".sm-state")).to_have_text("its kernel is gone", timeout=20_000)
+    expect(page.stop(1)).to_be_hidden()
+
+
+FLOOD = """
+some_words = b"%d some words to fill a line of eighty characters, no more, no less ...\\n"
+block = b"".join(some_words % number for number in range(9000))
+def flood(elapsed):
+    for _ in range(3):
+        yield Output("stdout", block)
+show(flood, 60)
+"""
+
+
+def test_flood_is_bounded_in_traffic_and_the_click_is_answered(notebook: Open) -> None:
+    page = begun(notebook, FLOOD)
+    page.page.wait_for_timeout(1000)
+    began, seen = time.monotonic(), len(page.received)
+    page.page.wait_for_timeout(5000)
+    seconds = time.monotonic() - began
+    sent = page.received[seen:]
+    assert len(sent) > 10
+    assert sum(size for _, size in sent) / seconds < 200_000
+    assert len(sent) / seconds < 12
+    expect(page.panel(1).locator("[data-skipped]").first).to_be_attached()
+    assert page.panel(1).locator(".sm-line").count() <= 500
+    assert answered(page) < 0.5
