@@ -118,11 +118,9 @@ def _host(directory: str | os.PathLike[str] | None) -> Host:
 
 def _view(show: bool) -> View:
     if show:
-        import sys
-
         from .views.stream import StreamView
 
-        return StreamView(sys.stdout, sys.stderr)
+        return StreamView()
     from .views.base import QuietView
 
     return QuietView()

@@ -46,12 +46,14 @@ class Handle:
         self._result: RunResult | None = None
         self._error: BaseException | None = None
         self._over = threading.Event()
-        view.begin(spec, run.stop)  # on this thread: what another one displays has no cell of its own
-        self._thread = threading.Thread(target=self._watch, args=(host,), name=f"skill-{spec.skill}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._watch, args=(host,), name=f"skill-{spec.skill}", daemon=True
+        )
         self._thread.start()
 
     def _watch(self, host: Host) -> None:
         try:
+            self._recorder.begin(self._spec, self._run.stop)
             self._result = road.watch(self._run, self._spec, host, self._recorder)
         except BaseException as error:
             self._error = error
@@ -115,6 +117,10 @@ class Handle:
         """What it has written so far, the end of it where it is long; both streams in the order they came."""
         return self._recorder.text(stream)
 
+    def chunks(self) -> list[tuple[str, bytes]]:
+        """The same as ``(stream, bytes)``, in the order they came."""
+        return self._recorder.chunks()
+
     def __repr__(self) -> str:
         return f"<{self.skill} in the background: {self.state}{f', {self.name}' if self.name else ''}>"
 
@@ -157,10 +163,12 @@ class _Tap:
     def error(self, error: BaseException) -> None:
         self._view.error(error)
 
-    def text(self, stream: str | None) -> str:
+    def chunks(self) -> list[tuple[str, bytes]]:
         with self._lock:
-            data = b"".join(data for name, data in self._chunks if stream in (None, name))
-        return data.decode(errors="replace")
+            return list(self._chunks)
+
+    def text(self, stream: str | None) -> str:
+        return b"".join(data for name, data in self.chunks() if stream in (None, name)).decode(errors="replace")
 
 
 def start(request: Request, host: Host, view: View) -> Handle:

@@ -25,9 +25,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from .door import Door, ask_in_terminal, chosen_view
 from .errors import CommandError, RunError, SkillError, SkillInterrupted, SkillKilled, SkillTimeout
+from .events import Output
+from .views.base import QuietView
 
 if TYPE_CHECKING:
     from .command import Command
+    from .events import Event
+    from .result import RunResult
     from .views.base import View
 
 USAGE, TIMEOUT, REFUSED, KILLED, BROKEN_PIPE = 2, 124, 125, 137, 141
@@ -62,10 +66,11 @@ def _main(words: list[str]) -> int:
 
         print(f"skill {__version__}")  # noqa: T201
         return 0
-    if not words or words[0] in ("--help", "-h", "help"):
-        print(command.help_text(words[1] if words[1:] else None))  # noqa: T201
-        return 0 if words else USAGE
     parsed = command.parse(words, door="shell")
+    if parsed.verb == "help":
+        text = command.help_text(parsed.names[0] if parsed.names else None)
+        print(text, file=sys.stdout if words else sys.stderr)  # noqa: T201
+        return 0 if words else USAGE
     if parsed.verb == "run":
         return _run(parsed)
     from .verbs import perform
@@ -78,18 +83,39 @@ def _main(words: list[str]) -> int:
 def _door(parsed: Command) -> Door:
     from . import host
 
-    name = "quiet" if parsed.options.quiet else chosen_view("auto")
+    silent = parsed.options.quiet or chosen_view("auto") == "quiet"
 
     def view() -> View:
-        if name == "quiet":
-            from .views.base import QuietView
-
-            return QuietView()
+        from .views.stream import StreamView
         from .views.terminal import TerminalView
 
-        return TerminalView()
+        return OutputOnly(StreamView()) if silent else TerminalView()
 
     return Door("shell", host.discover(Path(os.getcwd())), view, ask_in_terminal())
+
+
+class OutputOnly(QuietView):
+    """``--quiet``: the tool's output, which is what the command is for, and none of our own words."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def event(self, event: Event) -> None:
+        """Pass on what the tool wrote."""
+        if isinstance(event, Output):
+            self._view.event(event)
+
+    def tick(self) -> None:
+        """Let it be written."""
+        self._view.tick()
+
+    def finish(self, result: RunResult) -> None:
+        """Write the rest."""
+        self._view.finish(result)
+
+    def error(self, error: BaseException) -> None:
+        """Write the rest."""
+        self._view.error(error)
 
 
 def _run(parsed: Command) -> int:

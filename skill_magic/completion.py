@@ -21,7 +21,9 @@ IDENTIFIER = "skill_magic"
 LIMIT = 200  # names per answer; a directory of a hundred thousand files must not slow typing down
 
 
-def complete(text: str, names: Callable[[], Iterable[str]], directory: Callable[[], Path]) -> tuple[list[str], str] | None:
+def complete(
+    text: str, names: Callable[[], Iterable[str]], directory: Callable[[], Path]
+) -> tuple[list[str], str] | None:
     """Completions of ``text``, the line up to the cursor, and the fragment they replace.
 
     :param names: the skills in reach; only asked for where one fits.
@@ -38,12 +40,13 @@ def complete(text: str, names: Callable[[], Iterable[str]], directory: Callable[
 
 
 def _candidates(words: list[str], fragment: str, names: Callable[[], Iterable[str]]) -> list[str]:
-    from .command import VERBS, option_names
+    from .grammar import OPTIONS, VERBS
 
     plain = [word for word in words if not word.startswith("-")]
     verb = plain[0] if plain and plain[0] in VERBS else None
     if fragment.startswith("-"):
-        return sorted(option_names(verb or "run"))
+        known = [option for option in OPTIONS.values() if not option.verbs or (verb or "run") in option.verbs]
+        return sorted(["--help", *(option.long for option in known)])
     if not plain:
         return [*sorted(names()), *VERBS]
     if verb in _TAKES_SKILL and len(plain) == 1:
@@ -58,7 +61,9 @@ def _files(fragment: str, directory: Path) -> list[str]:
     try:
         with os.scandir(directory / folder) as entries:
             for entry in entries:
-                if not entry.name.startswith(start) or (entry.name.startswith(".") and not start.startswith(".")):
+                if not entry.name.startswith(start) or (
+                    entry.name.startswith(".") and not start.startswith(".")
+                ):
                     continue
                 name = f"{folder}/{entry.name}" if "/" in fragment else entry.name
                 found.append(quote(name) + ("/" if entry.is_dir() else ""))
@@ -81,8 +86,12 @@ def matcher(magics: SkillMagics) -> Any:
     @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]
     def skill_magic(context: Any) -> dict[str, Any]:
         try:
-            found = complete(context.line_with_cursor[: context.cursor_position], magics.names, magics.directory)
-        except Exception:  # a completer that raises garbles the prompt, and a broken manifest is told of elsewhere
+            found = complete(
+                context.line_with_cursor[: context.cursor_position], magics.names, magics.directory
+            )
+        except (
+            Exception
+        ):  # a completer that raises garbles the prompt, and a broken manifest is told of elsewhere
             found = None
         if found is None:
             return {"completions": []}

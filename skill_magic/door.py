@@ -26,12 +26,14 @@ class Door:
     :param kind: ``magic`` (notebook or terminal IPython), ``shell`` (the ``skill`` command), ``python``.
     :param view: makes the view of one run.
     :param ask: puts a question to the person and returns the answer; ``None`` where no person is.
+    :param notebook: whether rich output is shown.
     """
 
     kind: Literal["magic", "shell", "python"]
     host: Host
     view: Callable[[], View]
     ask: Callable[[str], str] | None = None
+    notebook: bool = False
 
     def line(self, words: str) -> str:
         """``words`` as this person would type them: ``%skill trust x`` here, ``skill trust x`` there."""

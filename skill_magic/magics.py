@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import Bool, Enum, Float
 
-from .door import VIEWS, Door, chosen_view, notebook_of
+from .door import VIEWS, Door, ask_in_terminal, ask_kernel, chosen_view, notebook_of
 from .errors import CommandError, RunError, SkillError
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ class SkillMagics(Magics):
         VIEWS, "auto", help="What a run shows: the panel, plain text, nothing, or (auto) what fits the place."
     ).tag(config=True)
     short_errors = Bool(True, help="Show errors in a few lines; False adds the traceback.").tag(config=True)
-    timeout = Float(None, allow_none=True, help="Seconds a run may take where it has no --timeout.").tag(config=True)
+    timeout = Float(None, allow_none=True, help="Seconds a run may take where it has no --timeout.").tag(
+        config=True
+    )
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         # A notebook's directory does not follow %cd. Front ends that do not name the notebook start the kernel in it.
         self._start = Path(os.getcwd())
-        self._shown: tuple[int, int] = (0, 0)
 
     # Not @output_can_be_silenced: IPython would read the line as Python tokens to look for a final ";", after the run,
     # and raise where the tool's arguments are no Python (a "(" without its pair, 0777).
@@ -55,16 +56,18 @@ class SkillMagics(Magics):
     def _perform(self, line: str, cell: str | None, namespace: dict[str, Any]) -> Any:
         from . import command
 
-        words = command.split(line)
-        parsed = command.parse(words, door="magic")
-        if not parsed.options.raw:
-            parsed = command.parse(command.interpolate(words, namespace), door="magic")
+        parsed = command.parse(command.split(line), door="magic", namespace=namespace)
         if parsed.verb == "run":
             return self._run(parsed, cell, namespace)
         if cell is not None:
-            raise CommandError(f"%%skill {parsed.verb} takes no cell", f"write %skill {parsed.verb} (a single %)")
+            raise CommandError(
+                f"%%skill {parsed.verb} takes no cell", f"write %skill {parsed.verb} (a single %)"
+            )
         from .verbs import perform
 
+        if parsed.verb == "help":
+            print(command.help_text(parsed.names[0] if parsed.names else None))  # noqa: T201
+            return None
         self.show(perform(parsed, self.door()), json=parsed.options.json)
         return None
 
@@ -88,7 +91,7 @@ class SkillMagics(Magics):
         except RunError as error:
             self._keep(request, error.result)
             raise
-        self._shown = (self.shell.execution_count, id(result))
+        result.shown_in(self.shell.execution_count)
         return self._keep(request, result)
 
     def _keep(self, request: Request, value: Any) -> Any:
@@ -123,12 +126,9 @@ class SkillMagics(Magics):
     def door(self, *, quiet: bool = False) -> Door:
         """What a run or a verb may use of this place."""
         name = "quiet" if quiet else chosen_view(self.view)
-        return Door("magic", self.host(), lambda: make_view(name, kernel=self.in_kernel), self._asker())
-
-    def _asker(self) -> Any:
-        from .door import ask_in_terminal, ask_kernel
-
-        return ask_kernel(self.shell.kernel) if self.in_kernel else ask_in_terminal()
+        kernel = self.in_kernel
+        ask = ask_kernel(self.shell.kernel) if kernel else ask_in_terminal()
+        return Door("magic", self.host(), lambda: make_view(name, kernel=kernel), ask, notebook=kernel)
 
     def show(self, answer: Answer, *, json: bool) -> None:
         """Show what a verb says: a table in a notebook, text in a terminal, data where it was asked for."""
@@ -141,12 +141,6 @@ class SkillMagics(Magics):
         else:
             print(answer.text())  # noqa: T201
 
-    def display_result(self, result: Any) -> None:
-        """IPython's hook for a cell's last value: a result whose card stands there already is not shown twice."""
-        if self._shown == (self.shell.execution_count, id(result)):
-            return
-        raise NotImplementedError  # IPython then shows it the ordinary way
-
 
 def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host) -> Request:
     """``request`` with the cell's body as stdin or as arguments, whichever the manifest says."""
@@ -154,14 +148,16 @@ def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host
 
     if not body.strip():
         raise CommandError("the cell has no body", command.help_text("cell"))
-    if request.options.expand:
-        body = "".join(command.interpolate([body], namespace))
     if road.find(request, host).cell == "stdin":
+        if request.options.expand:
+            body = "".join(command.interpolate([body], namespace))
         return dataclasses.replace(request, stdin=body.encode())
     words = command.cell_arguments(body)
     if not request.options.raw:
         words = command.interpolate(words, namespace)
-    return dataclasses.replace(request, args=(*(request.args or ()), *words))
+    args = (*(request.args or ()), *words)
+    command.check_arguments(args)
+    return dataclasses.replace(request, args=args)
 
 
 def make_view(name: str, *, kernel: bool) -> View:
@@ -177,7 +173,7 @@ def make_view(name: str, *, kernel: bool) -> View:
     if name == "text":
         from .views.stream import StreamView
 
-        return StreamView(sys.stdout, sys.stderr)
+        return StreamView(card=True)
     from .views.panel import PanelView
 
     return PanelView()
@@ -193,15 +189,12 @@ def _with_traceback(error: SkillError, shell: Any) -> None:
 
 
 def load(shell: Any) -> None:
-    """Register the magics, their completion and the display of results with ``shell``."""
+    """Register the magics and their completion with ``shell``."""
     from . import completion
 
     magics = SkillMagics(shell)
     shell.register_magics(magics)
     completion.install(shell, magics)
-    shell.display_formatter.ipython_display_formatter.for_type_by_name(
-        "skill_magic.result", "RunResult", magics.display_result
-    )
 
 
 def unload(shell: Any) -> None:
@@ -209,8 +202,6 @@ def unload(shell: Any) -> None:
     from . import completion
 
     completion.remove(shell)
-    formatter = shell.display_formatter.ipython_display_formatter
-    formatter.deferred_printers.pop(("skill_magic.result", "RunResult"), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("skill", None)
     if background := sys.modules.get("skill_magic.background"):

@@ -71,7 +71,8 @@ def start(engine: Engine, spec: RunSpec, request: Request, host: Host) -> Run:
     """Begin a decided run on the engine; its events wait in its queue."""
     from .engine import Run
 
-    return Run(engine, spec, host, stdin=request.stdin, check_image=image_gate(spec, host))
+    gate = image_gate(spec, host)
+    return Run(engine, spec, host, stdin=request.stdin, check_image=gate, keep=request.options.keep)
 
 
 def image_gate(spec: RunSpec, host: Host) -> Callable[[ImageFacts], None]:

@@ -23,11 +23,9 @@ WORDS = {
 
 def list_(command: Command, door: Door) -> Answer:
     """Every skill in reach, the nearest layer first."""
-    from .. import manifest
     from ..decide import check_all
 
-    manifests = manifest.load(door.host, explicit=command.options.manifest)
-    decisions = sorted(check_all(door.host, manifests=manifests), key=_nearest)
+    decisions = sorted(check_all(door.host, command.options.manifest), key=_nearest)
     rows = [
         (
             decision.name,

@@ -32,5 +32,9 @@ def check(command: Command, door: Door) -> Answer:
         blocks.append(Text(f"{decision.name or path}: {WORDS[decision.verdict]}", good=good))
         blocks += findings(decision.violations)
     bad = sum(decision.verdict != "allow" for decision in decisions)
-    blocks.append(Text(f"{len(decisions)} skills, {bad} not allowed" if bad else f"{len(decisions)} skills, all allowed"))
+    blocks.append(
+        Text(
+            f"{len(decisions)} skills, {bad} not allowed" if bad else f"{len(decisions)} skills, all allowed"
+        )
+    )
     return Answer(blocks, [verdict_data(decision) for decision in decisions], 1 if bad else 0)

@@ -10,7 +10,17 @@ import pytest
 
 import skill_magic
 
-HEAVY = ("docker", "ipywidgets", "anywidget", "pydantic", "rich", "requests", "urllib3", "nbformat", "platformdirs")
+HEAVY = (
+    "docker",
+    "ipywidgets",
+    "anywidget",
+    "pydantic",
+    "rich",
+    "requests",
+    "urllib3",
+    "nbformat",
+    "platformdirs",
+)
 
 LOAD = """
 import json, sys, time

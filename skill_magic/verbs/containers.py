@@ -1,0 +1,114 @@
+"""``ps``, ``stop``, ``logs`` and ``clean``: the runs that an engine has of this person."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .. import engine, road
+from ..answer import Answer, Block, Table, Text
+from ..errors import CommandError
+
+if TYPE_CHECKING:
+    from ..command import Command
+    from ..door import Door
+    from ..engine import Container, Engine
+
+NOTEBOOK_TAIL = 2000
+"""Lines of a log that a notebook is given; a shell gets all of it."""
+
+
+def ps(command: Command, door: Door) -> Answer:
+    """What runs, and what was kept."""
+    found = engine.containers(road.connect(door.host), door.host)
+    if not found:
+        return Answer([Text("nothing runs and nothing is kept")], [])
+    now = time.time()
+    rows = [(one.name, one.skill, _state(one), _age(now - one.created), one.directory) for one in found]
+    return Answer([Table(("run", "skill", "state", "age", "directory"), rows)], [_data(one) for one in found])
+
+
+def stop(command: Command, door: Door) -> Answer:
+    """End the named runs."""
+    connected = road.connect(door.host)
+    stopped = [engine.stop(connected, name) for name in _named(command, door, "stop")]
+    return Answer([Text(f"stopped {one.name}", good=True) for one in stopped], [_data(one) for one in stopped])
+
+
+def logs(command: Command, door: Door) -> Answer:
+    """What a run has written so far: stdout to stdout, stderr to stderr."""
+    names = _named(command, door, "logs")
+    if len(names) != 1:
+        raise CommandError("logs shows one run at a time", door.line("logs RUN"))
+    _write(_output(names[0], door), plain=door.kind == "shell" and not sys.stdout.isatty())
+    return Answer()
+
+
+def clean(command: Command, door: Door) -> Answer:
+    """Remove what is over: all of it, or the named runs. What still runs is stopped first, by ``stop``."""
+    connected = road.connect(door.host)
+    swept = list(engine.sweep(connected, door.host, force=True))
+    if command.names:
+        wanted = [engine.find(connected, name) for name in command.names if name not in swept]
+        running = [one.name for one in wanted if one.running]
+        if running:
+            raise CommandError(f"still running: {', '.join(running)}", door.line(f"stop {' '.join(running)}"))
+    else:
+        wanted = [one for one in engine.containers(connected, door.host) if not one.running and not one.ours]
+    gone = swept + [engine.remove(connected, one.name).name for one in wanted]
+    words = f"removed {', '.join(gone)}" if gone else "nothing to remove"
+    return Answer([Text(words, good=True)], gone)
+
+
+def _named(command: Command, door: Door, verb: str) -> tuple[str, ...]:
+    if not command.names:
+        raise CommandError(f"{verb} which run?", f"{door.line(f'{verb} RUN')}; {door.line('ps')} lists them")
+    return command.names
+
+
+def _output(name: str, door: Door) -> Iterable[tuple[str, bytes]]:
+    """A run of this process remembers its output itself; a kept one of another process has it at the engine."""
+    background = sys.modules.get("skill_magic.background")
+    for handle in background.handles() if background else []:
+        if handle.name is not None and (handle.name.startswith(name) or (handle.id or "").startswith(name)):
+            return list(handle.chunks())
+    connected: Engine = road.connect(door.host)
+    return engine.logs(connected, name, tail=None if door.kind == "shell" else NOTEBOOK_TAIL)
+
+
+def _write(output: Iterable[tuple[str, bytes]], *, plain: bool) -> None:
+    from ..text import Sanitizer
+
+    clean = {"stdout": Sanitizer(), "stderr": Sanitizer()}
+    for name, data in output:
+        stream = sys.stdout if name == "stdout" else sys.stderr
+        if plain:
+            stream.buffer.write(data)
+        else:
+            stream.write(clean[name].feed(data))
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _state(one: Container) -> str:
+    words = [one.status.lower() or one.state]
+    if one.keep:
+        words.append("kept")
+    elif not one.remove:
+        words.append("rm = false")
+    if one.orphan:
+        words.append("its process is gone")
+    return ", ".join(words)
+
+
+def _age(seconds: float) -> str:
+    from ..views.words import duration
+
+    return duration(max(seconds, 0.0))
+
+
+def _data(one: Container) -> dict[str, Any]:
+    names = "id name skill image state status created directory alive ours keep remove".split()
+    return {name: getattr(one, name) for name in names}

@@ -1,0 +1,74 @@
+"""``trust``: show what a skill asks for beyond its confinement, and let a person decide."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from .. import road
+from ..answer import Answer, Block, Text, safe
+from ..errors import CommandError, PolicyError
+from .explain import findings
+
+if TYPE_CHECKING:
+    from ..command import Command
+    from ..decide import Decision
+    from ..door import Door
+
+YES = frozenset({"y", "yes"})
+
+
+def trust(command: Command, door: Door) -> Answer:
+    """Ask for every grant that the skill lacks; or take its grants back (``--revoke``)."""
+    if len(command.names) != 1:
+        raise CommandError("trust which skill?", door.line("trust NAME"))
+    decision = _decision(command, door)
+    if command.options.revoke:
+        return _revoke(decision, door)
+    if decision.verdict == "deny" or decision.verdict == "error":
+        decision.raise_for_verdict()
+    if decision.verdict == "allow":
+        return Answer([Text(f"{decision.name} asks for nothing that needs your trust", good=True)], {"granted": []})
+    return _ask(decision, command, door)
+
+
+def _decision(command: Command, door: Door) -> Decision:
+    from ..command import Request
+
+    return road.decide(Request(command.names[0], options=command.options), door.host)
+
+
+def _ask(decision: Decision, command: Command, door: Door) -> Answer:
+    from .. import trust as grants
+
+    assert decision.skill is not None  # noqa: S101  (the verdict "trust" has a skill)
+    names = [name for name, _ in grants.asks(decision)]
+    shown = safe(grants.question(decision, grants.changed(decision.skill, door.host)))
+    if command.options.yes and door.kind == "shell":
+        answer = "yes"
+    elif door.ask is None or command.options.yes:
+        # A cell that says yes is the notebook's word, not a person's.
+        raise PolicyError(
+            f"{decision.name} waits for a person's decision, and nobody can be asked here",
+            decision.violations,
+            f"in a terminal: cd {shlex.quote(str(door.host.directory))} && skill trust {decision.name}",
+        )
+    else:
+        answer = door.ask(f"{shown}\nAllow all of this for {decision.name} in {door.host.directory}? [y/N] ")
+    if answer.strip().lower() not in YES:
+        return Answer([Text(f"nothing was granted to {decision.name}")], {"granted": []}, 1)
+    grants.grant(decision.skill, door.host, names)
+    blocks: list[Block] = [Text(f"granted to {decision.name}: {', '.join(names)}", good=True)]
+    # What is granted is what was shown: if the manifest changed in between, its digest did too, and the grants are void.
+    after = _decision(command, door)
+    if after.verdict != "allow":
+        blocks += [Text("it is still not allowed:", good=False), *findings(after.violations)]
+    return Answer(blocks, {"granted": names}, 0 if after.verdict == "allow" else 1)
+
+
+def _revoke(decision: Decision, door: Door) -> Answer:
+    from .. import trust as grants
+
+    if decision.skill is not None:
+        grants.revoke(decision.skill, door.host)
+    return Answer([Text(f"{decision.name} has no grants any more", good=True)], {"granted": []})
