@@ -58,6 +58,7 @@ class Options:
     keep: bool = False
     json: bool = False
     yes: bool = False
+    revoke: bool = False
     manifest: Path | None = None
 
 

@@ -96,6 +96,7 @@ OPTIONS: Mapping[str, Option] = {
         Option("keep", "", None, "with --bg: go on when the kernel ends", ("run",), _NOTEBOOK),
         Option("json", "", None, "answer in JSON", _ANSWERING),
         Option("yes", "-y", None, "do not ask", _ASKING),
+        Option("revoke", "", None, "take back all that was allowed", ("trust",)),
         Option("quiet", "-q", None, "show nothing of this package's own"),
         Option("manifest", "-m", "PATH", "use this manifest in place of the project's", read=_path),
     )
@@ -125,7 +126,7 @@ VERBS: Mapping[str, Verb] = {
     "ps": Verb("", "the runs of this and other kernels"),
     "stop": Verb("RUN...", "stop runs", 1, None),
     "logs": Verb("RUN", "the output of a run", 1, 1),
-    "clean": Verb("", "remove what ended runs left"),
+    "clean": Verb("[RUN...]", "remove what ended runs left", 0, None),
     "doctor": Verb("", "what is found on this machine, and what is the matter"),
     "report": Verb("[PATH]", "the runs that a notebook holds", 0, 1),
 }
