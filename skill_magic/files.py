@@ -1,7 +1,7 @@
 """Files of the notebook's directory that a run made or changed: which they are, and how to open one safely.
 
-A tool may leave a link to a private key or a pipe that nobody writes to where a picture is expected. So a file is
-opened component by component below the directory, never through a link, and only if it is a regular file.
+A tool may leave a link to a private key, or a pipe that nobody writes to, where a picture is expected. So a
+file is opened component by component below the directory, never through a link, and only if it is regular.
 """
 
 from __future__ import annotations
@@ -28,23 +28,39 @@ SECONDS = 0.3
 """Bounds of one look at the directory; beyond them the list of files is cut short, and a note says so."""
 
 SKIPPED = frozenset(
-    ".git .hg .svn node_modules .venv venv __pycache__ .ipynb_checkpoints .tox .nox .mypy_cache .pytest_cache "
-    ".ruff_cache .cache".split()
-)
+    {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".nox", ".cache"}
+) | {
+    ".ipynb_checkpoints",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+}
 """Directories that are not looked into: large, or nobody's results."""
 
 _RUNS_LATER = frozenset(
-    ".git .envrc .vscode .idea .venv venv conftest.py sitecustomize.py usercustomize.py pyproject.toml setup.py "
-    "setup.cfg tox.ini noxfile.py Makefile .pre-commit-config.yaml .bashrc .profile skills.toml skill-engine.toml "
-    ".skill-engine.toml".split()
+    {
+        *(
+            ".git",
+            ".envrc",
+            ".vscode",
+            ".idea",
+            ".venv",
+            "venv",
+            ".pre-commit-config.yaml",
+            ".bashrc",
+            ".profile",
+        ),
+        *("conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py", "noxfile.py", "Makefile"),
+        *("pyproject.toml", "setup.cfg", "tox.ini", "skills.toml", "skill-engine.toml", ".skill-engine.toml"),
+    }
 )
 
 
-class FileRefused(SkillError):
+class FileRefusedError(SkillError):
     """A file of a run that may not be opened.
 
-    :param code: ``result-file-outside``, ``result-file-link``, ``result-file-type``, ``result-file-missing`` or
-        ``result-file-size``.
+    :param code: ``result-file-outside``, ``result-file-link``, ``result-file-type``, ``result-file-missing``
+        or ``result-file-size``.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -65,12 +81,14 @@ def open_result(directory: Path, relative: str, *, limit: int | None = None) -> 
     """Open the regular file ``relative`` below ``directory`` for reading.
 
     :param limit: the most bytes it may have.
-    :raises FileRefused: for ``..``, an absolute path, a link anywhere below ``directory``, anything but a regular
-        file, a file that is missing or larger than ``limit``.
+    :raises FileRefusedError: for ``..``, an absolute path, a link anywhere below ``directory``, anything but
+        a regular file, a file that is missing or larger than ``limit``.
     """
     parts = relative.split("/")
     if not relative or "\0" in relative or any(part in ("", ".", "..") for part in parts):
-        raise FileRefused("result-file-outside", f"{relative!r} is not a path below the notebook's directory")
+        raise FileRefusedError(
+            "result-file-outside", f"{relative!r} is not a path below the notebook's directory"
+        )
     common = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     with contextlib.ExitStack() as stack:
         try:
@@ -87,13 +105,13 @@ def open_result(directory: Path, relative: str, *, limit: int | None = None) -> 
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             code = "result-file-missing" if missing else "result-file-link"
-            raise FileRefused(code, f"{relative!r} cannot be opened: {error.strerror}") from None
+            raise FileRefusedError(code, f"{relative!r} cannot be opened: {error.strerror}") from None
     file = os.fdopen(descriptor, "rb")
     try:
         facts = os.fstat(descriptor)
         _expect(facts, stat.S_ISREG, relative, parts[-1])
         if limit is not None and facts.st_size > limit:
-            raise FileRefused(
+            raise FileRefusedError(
                 "result-file-size", f"{relative!r} has {facts.st_size} bytes, more than {limit}"
             )
     except BaseException:
@@ -112,9 +130,9 @@ def _expect(facts: os.stat_result, wanted: object, relative: str, part: str) -> 
     if callable(wanted) and wanted(facts.st_mode):
         return
     if stat.S_ISLNK(facts.st_mode):
-        raise FileRefused("result-file-link", f"{relative!r} is not opened: {part!r} is a symbolic link")
+        raise FileRefusedError("result-file-link", f"{relative!r} is not opened: {part!r} is a symbolic link")
     kind = "directory" if wanted is stat.S_ISDIR else "regular file"
-    raise FileRefused("result-file-type", f"{relative!r} is not opened: {part!r} is not a {kind}")
+    raise FileRefusedError("result-file-type", f"{relative!r} is not opened: {part!r} is not a {kind}")
 
 
 @dataclass(frozen=True)
@@ -197,7 +215,7 @@ class Watch:
             names = ", ".join(planted[:5]) + (f" and {len(planted) - 5} more" if len(planted) > 5 else "")
             yield f"this run created {names}: other programs run or obey such files, look before you use them"
         if not complete:
-            yield f"the notebook's directory holds more than {ENTRIES} files; the list of changed files is not complete"
+            yield f"not all changed files are listed: more than {ENTRIES} are there, or it took too long"
 
 
 def _writable(spec: RunSpec) -> Iterator[str]:

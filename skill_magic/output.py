@@ -34,7 +34,7 @@ TAIL_LIMIT = 32 * 1024
 KEEP_RUNS = 20
 KEEP_DAYS = 7
 KEEP_BYTES = 1024**3
-"""Retention of logs: so many runs, so old, so large together at most. A log being written is never removed."""
+"""Retention of logs: so many runs, so old, so large together. A log being written is never removed."""
 
 FREE_FLOOR = 512 * 1024 * 1024
 """Bytes that a log leaves free on its disk; a tool that writes without end must not fill the machine."""

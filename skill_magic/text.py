@@ -252,7 +252,7 @@ class LineLimit:
         self._cut = 0
 
     def feed(self, text: str) -> str:
-        """``text`` with what is too much taken out; where a line was cut, its end says how much is missing."""
+        """``text`` less what is too much; where a line was cut, its end says how much is missing."""
         if self._width + len(text) <= self._limit and not self._cut:
             end = max(text.rfind("\n"), text.rfind("\r"))
             self._width = len(text) - end - 1 + (self._width if end < 0 else 0)

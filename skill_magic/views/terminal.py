@@ -1,7 +1,7 @@
 """A person's terminal: the tool's output, one live line of figures under it, a line that sums up.
 
-The live line is drawn on standard error and taken away before output is written, so that it never stands between
-two pieces of output. While the tool itself has begun a line (a prompt, a progress line), it is not drawn at all.
+The live line is drawn on standard error and taken away before output is written, so that it never stands
+between two pieces of output. While the tool has begun a line itself (a prompt, progress), it is not drawn.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def usage_line(skill: str, elapsed: float, usage: Usage | None) -> Text:
 
 
 def summary(result: RunResult) -> Text:
-    """``✓ ffmpeg finished in 3.2 s · CPU 5.1 s · peak memory 120 MiB of 512 MiB · made out.webm (1.2 MiB)``."""
+    """``✓ ffmpeg finished in 3.2 s · CPU 5.1 s · peak memory 120 MiB of 512 MiB · made out.webm``."""
     from rich.text import Text
 
     line = Text.assemble(

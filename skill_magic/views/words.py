@@ -178,7 +178,7 @@ def figures(result: RunResult) -> list[tuple[str, str]]:
     if result.cpu_seconds is None or result.peak_memory is None:
         found.append(("usage", TOO_SHORT))
         return found
-    found.append(("CPU", f"{duration(result.cpu_seconds)}"))
+    found.append(("CPU time", duration(result.cpu_seconds)))
     found.append(("peak memory", of_limit(result.peak_memory, result.memory_limit)))
     if result.network != "none" or result.network_in or result.network_out:
         found.append(("network", f"↓ {size(result.network_in or 0)} ↑ {size(result.network_out or 0)}"))
@@ -209,7 +209,7 @@ def made_files(result: RunResult, most: int = 3) -> str:
 
 
 def one_line(result: RunResult) -> str:
-    """The result in a line, for ``repr``: ``<RunResult ffmpeg finished, 3.2 s, peak memory 120 MiB, 1 file>``."""
+    """The result in a line: ``<RunResult ffmpeg finished, 3.2 s, peak memory 120 MiB, 1 file>``."""
     parts = [f"{label(result.skill)} {state(result)}"]
     parts.append(f"{duration(result.duration)}")
     if result.peak_memory is not None:

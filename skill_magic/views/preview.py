@@ -1,0 +1,113 @@
+"""The files of a run in its card: a list, pictures, players for sound and video.
+
+Small files are put into the card itself, so that it shows them next year on another machine; larger ones are
+named by their path, which a front end looks up beside the notebook.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ..errors import SkillError
+from ..files import FileChange, open_result
+from ..media import HEAD, Media, recognise
+from ..text import label
+from . import words
+
+if TYPE_CHECKING:
+    from ..result import RunResult
+
+LISTED = 20
+PREVIEWS = 6
+"""Files named in the card, and those of them that are shown."""
+
+EMBEDDED = 256 * 1024
+"""Bytes of files that a card carries itself, all together."""
+
+LINKED = 64 * 1024 * 1024
+PIXELS = 50_000_000
+"""A file or picture larger than this is listed, not shown: opening a notebook must not cost so much."""
+
+_FAINT = "font-size:11px;opacity:0.7"
+_FRAME = "max-width:100%;border-radius:4px;border:1px solid rgba(127,127,127,0.35)"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A file that the card shows; ``source`` is a data URI or a relative address."""
+
+    change: FileChange
+    media: Media
+    source: str
+
+    def html(self) -> str:
+        """The element and its caption."""
+        name = html.escape(label(self.change.path), quote=True)
+        source = html.escape(self.source, quote=True)
+        if self.media.kind == "picture":
+            shown = f'<img src="{source}" alt="{name}" style="{_FRAME};max-height:220px">'
+            shape = f" · {self.media.width} × {self.media.height}"
+        elif self.media.kind == "video":
+            style = f"{_FRAME};max-height:240px"
+            shown = f'<video controls preload="metadata" src="{source}" style="{style}"></video>'
+            shape = ""
+        else:
+            shown = f'<audio controls preload="metadata" src="{source}"></audio>'
+            shape = ""
+        return (
+            f'<div style="max-width:420px">{shown}'
+            f'<div style="font-size:11px;opacity:0.75;overflow-wrap:anywhere">{name}{shape}</div></div>'
+        )
+
+
+def previews(result: RunResult) -> Iterator[Preview]:
+    """The files worth showing, at most :data:`PREVIEWS`; each opened safely, see :mod:`skill_magic.files`."""
+    room, shown = EMBEDDED, 0
+    if result.directory is None:
+        return
+    for change in result.files:
+        if shown == PREVIEWS:
+            return
+        try:
+            with open_result(result.directory, change.path, limit=LINKED) as file:
+                data = file.read(HEAD)
+                media = recognise(data)
+                if media is None or media.width * media.height > PIXELS:
+                    continue
+                if change.size <= room:
+                    data += file.read(room - len(data) + 1)
+        except (SkillError, OSError):  # gone, replaced by a link, not readable: it is listed, that is all
+            continue
+        source = address(change.path)
+        if change.size == len(data) <= room:
+            room -= len(data)
+            source = f"data:{media.mime};base64,{base64.b64encode(data).decode()}"
+        shown += 1
+        yield Preview(change, media, source)
+
+
+def listing(result: RunResult) -> str:
+    """The files as a list of links with their sizes."""
+    rows = []
+    for change in result.files[:LISTED]:
+        name = html.escape(label(change.path), quote=True)
+        link = html.escape(address(change.path), quote=True)
+        rows.append(
+            f'<div style="display:flex;gap:10px;align-items:baseline">'
+            f'<span style="{_FAINT};min-width:52px">{change.kind}</span>'
+            f'<a href="{link}" style="overflow-wrap:anywhere">{name}</a>'
+            f'<span style="{_FAINT};white-space:nowrap">{words.size(change.size)}</span></div>'
+        )
+    if len(result.files) > LISTED:
+        rows.append(f'<div style="opacity:0.7">and {len(result.files) - LISTED} more</div>')
+    return "".join(rows)
+
+
+def address(path: str) -> str:
+    """The relative URL of a file beside the notebook; nothing in a name can give it a scheme or a host."""
+    return "./" + quote(path, errors="surrogateescape")

@@ -1,0 +1,116 @@
+"""The output of a finished run as lines, in the order they ended, for the card and its text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..output import Piece, StreamName
+from ..text import LineLimit, Sanitizer, collapse, without_colour
+from . import words
+from .colour import Painter
+
+if TYPE_CHECKING:
+    from ..result import RunResult
+
+HTML_LIMIT = 200_000
+"""Characters of HTML for one run's output; colours make more of it than the text has."""
+
+_NEWLINE = "\n"
+_MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:12px;line-height:1.45"
+_PRE = (
+    f"{_MONO};margin:0;border:0;border-radius:0;white-space:pre-wrap;overflow-wrap:anywhere;"
+    "background:transparent;color:inherit"
+)
+_STYLES = {
+    "stdout": f"{_PRE};padding:0 0 0 11px",
+    "stderr": f"{_PRE};padding:0 0 0 8px;border-left:3px solid #c98a1b",
+}
+_GAP = (
+    f"{_MONO};margin:4px 0;padding:2px 11px;font-style:italic;opacity:0.8;"
+    "background-color:rgba(127,127,127,0.15)"
+)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """Lines as (stream, safe text with colour). ``gap`` says what is missing between the two parts."""
+
+    head: Sequence[tuple[StreamName, str]]
+    tail: Sequence[tuple[StreamName, str]]
+    gap: str
+
+    def text(self) -> str:
+        """All of it without colour."""
+        lines = [without_colour(line) for _, line in self.head]
+        if self.gap:
+            lines.append(f"… {self.gap} …")
+        return "\n".join([*lines, *(without_colour(line) for _, line in self.tail)])
+
+    def html(self) -> str:
+        """All of it as ``<pre>`` elements, standard error marked at its side."""
+        parts = [_blocks(self.head)]
+        if self.gap:
+            parts.append(f'<div style="{_GAP}">… {self.gap} …</div>')
+        parts.append(_blocks(self.tail))
+        return "".join(parts)
+
+
+def of(result: RunResult) -> Transcript:
+    """What the card shows of the output."""
+    output = result.output
+    gap = ""
+    if output.omitted_bytes:
+        lines, size = output.omitted_lines, output.omitted_bytes
+        left_out = words.count(lines, "line") if lines else words.size(size)
+        where = " and ".join(str(path) for path in output.logs.values())
+        gap = f"{left_out} omitted, all of it is in {where or 'the result (.stdout, .stderr)'}"
+    return Transcript(_lines(output.head), _lines(output.tail), gap)
+
+
+def html(result: RunResult) -> str:
+    """The output as HTML of at most about :data:`HTML_LIMIT` characters."""
+    transcript = of(result)
+    markup = transcript.html()
+    while len(markup) > HTML_LIMIT:  # colour on every letter: fewer letters, then
+        kept = max(int(HTML_LIMIT / len(markup) * 0.9 * len(transcript.head)), 1)
+        kept_tail = int(HTML_LIMIT / len(markup) * 0.9 * len(transcript.tail))
+        if kept == len(transcript.head):
+            return Transcript([], [], "the output is too long for the card; it is in the result").html()
+        gap = transcript.gap or "more is in the result (.stdout, .stderr)"
+        transcript = Transcript(
+            transcript.head[:kept], transcript.tail[len(transcript.tail) - kept_tail :], gap
+        )
+        markup = transcript.html()
+    return markup
+
+
+def _lines(pieces: Sequence[Piece]) -> list[tuple[StreamName, str]]:
+    """A line belongs where it ends: two streams writing at once do not tear each other's lines apart."""
+    clean: dict[StreamName, Sanitizer] = {"stdout": Sanitizer(), "stderr": Sanitizer()}
+    begun: dict[StreamName, str] = {"stdout": "", "stderr": ""}
+    found: list[tuple[StreamName, str]] = []
+    for piece in pieces:
+        *ended, rest = (begun[piece.stream] + clean[piece.stream].feed(piece.data)).split("\n")
+        found += [(piece.stream, _line(line)) for line in ended]
+        begun[piece.stream] = rest
+    for name, rest in begun.items():
+        if last := _line(rest + clean[name].close()):
+            found.append((name, last))
+    return found
+
+
+def _line(text: str) -> str:
+    limit = LineLimit()
+    return limit.feed(collapse(text)) + limit.close()
+
+
+def _blocks(lines: Sequence[tuple[StreamName, str]]) -> str:
+    painters: dict[StreamName, Painter] = {"stdout": Painter(), "stderr": Painter()}
+    blocks: list[tuple[StreamName, list[str]]] = []
+    for name, line in lines:
+        if not blocks or blocks[-1][0] != name:
+            blocks.append((name, []))
+        blocks[-1][1].append(painters[name].html(line) or " ")
+    return "".join(f'<pre style="{_STYLES[name]}">{_NEWLINE.join(body)}</pre>' for name, body in blocks)
