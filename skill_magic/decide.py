@@ -22,7 +22,8 @@ Verdict = Literal["allow", "trust", "deny", "error"]
 
 
 def verdict_of(violations: tuple[Violation, ...]) -> Verdict:
-    """A refusal that nothing lifts is worse than invalid input, and that is worse than one that a grant lifts."""
+    """A refusal that nothing lifts is worse than invalid input, and that is worse than one that a grant
+    lifts."""
     if any(each.kind == "refused" and not each.liftable for each in violations):
         return "deny"
     if any(each.kind == "invalid" for each in violations):
@@ -117,8 +118,8 @@ def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
 
 
 def check_all(host: Host, explicit: Path | None = None, path: Path | None = None) -> list[Decision]:
-    """Decide every skill of a project, as ``skill check [PATH]`` does: of its manifest where it has one, else of the
-    user's and the bundled one. Each is judged as if it was called with no arguments.
+    """Decide every skill of a project, as ``skill check [PATH]`` does: of its manifest where it has one,
+    else of the user's and the bundled one. Each is judged as if it was called with no arguments.
 
     :param explicit: a manifest that takes the project's place.
     :param path: the project: a directory (as if the notebook was there), or a manifest.

@@ -1,9 +1,10 @@
 """Mounts of our own inside an allowed mount: credentials are hidden, what the host runs later is read-only.
 
-A read-write mount of the notebook's directory lets a tool write anything there, also what this machine runs by itself
-later: hooks of git, tasks of an editor, a virtual environment, the manifest, the open notebook. Each such thing that
-exists is bind-mounted read-only over itself, which also stops renaming and removing it. One that does not exist cannot
-be (the engine would create it on the host); :func:`watched` names those for a comparison after the run.
+A read-write mount of the notebook's directory lets a tool write anything there, also what this machine runs
+by itself later: hooks of git, tasks of an editor, a virtual environment, the manifest, the open notebook.
+Each such thing that exists is bind-mounted read-only over itself, which also stops renaming and removing
+it. One that does not exist cannot be (the engine would create it on the host); :func:`watched` names those
+for a comparison after the run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .host import Host
-from .policy_paths import Judge, identity
+from .policy_paths import Judge, identity, resolve
 from .protected import below
 from .spec import Mount, RunSpec
 
@@ -52,7 +53,8 @@ def complete(
 
 
 def watched(spec: RunSpec, host: Host) -> tuple[Path, ...]:
-    """What a run could plant: protected names that do not exist (or are links) in read-write mounted directories."""
+    """What a run could plant: protected names that do not exist (or are links) in read-write mounted
+    directories."""
     found: dict[Path, None] = {}
     for mount in spec.mounts:
         if mount.kind == "bind" and not mount.read_only and mount.source is not None:
@@ -89,14 +91,15 @@ def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> 
 
 
 def _places(path: str) -> Iterator[str]:
-    """Where the thing at ``path`` really stands: there, unless it is a link or absent; and where it links to."""
-    parent = os.path.realpath(os.path.dirname(path))
+    """Where the thing at ``path`` really stands: there, unless it is a link or absent; and where it links
+    to."""
+    parent = resolve(os.path.dirname(path))
     here = os.path.join(parent, os.path.basename(path))
     if _exists(here):
         if _plain(here):
             yield here
         else:
-            target = os.path.realpath(here)
+            target = resolve(here)
             if _exists(target):
                 yield target
 
@@ -128,7 +131,8 @@ def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
 
 
 def _git_directories(root: str) -> Iterator[str]:
-    """What a ``.git`` file of a worktree or a submodule points at, and the pointers of this project's submodules."""
+    """What a ``.git`` file of a worktree or a submodule points at, and the pointers of this project's
+    submodules."""
     pointer = os.path.join(root, ".git")
     target = _pointed(pointer)
     if target is not None:
@@ -157,7 +161,7 @@ def _pointed(pointer: str) -> str | None:
     if head.strip() != "gitdir" or not colon:
         return None
     return (
-        os.path.realpath(os.path.join(os.path.dirname(pointer), value.strip().splitlines()[0]))
+        resolve(os.path.join(os.path.dirname(pointer), value.strip().splitlines()[0]))
         if value.strip()
         else None
     )

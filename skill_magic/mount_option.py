@@ -1,8 +1,8 @@
 """The text of ``--mount``: ``type=bind,src=/data,dst=/x,ro`` → key, value pairs, by Docker's own rules.
 
-The reader does what Go's ``encoding/csv`` does for one record (docker/cli 28.5, opts/mount.go): a field may be quoted
-whole, a quote inside is doubled, and a quote anywhere else is an error. Keys and the type are read without regard to case,
-and of a key given twice the last counts.
+The reader does what Go's ``encoding/csv`` does for one record (docker/cli 28.5, opts/mount.go): a field may
+be quoted whole, a quote inside is doubled, and a quote anywhere else is an error. Keys and the type are
+read without regard to case, and of a key given twice the last counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Mounts as manifests write them: ``HOST:CONTAINER[:MODE]`` and ``--mount``'s ``key=value`` list → Mount.
 
-Nothing is judged here: a text becomes a :class:`~skill_magic.spec.Mount` with its source resolved, or is invalid. A text
-is split into its parts first and each part is expanded once, so that a variable's value is data whatever it holds.
+Nothing is judged here: a text becomes a :class:`~skill_magic.spec.Mount` with its source resolved, or is
+invalid. A text is split into its parts first and each part is expanded once, so that a variable's value is
+data whatever it holds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .expand import ExpandError, expand, split
 from .findings import Violation
 from .flags import parse_bool
 from .host import Host
-from .policy_paths import identity
+from .policy_paths import identity, resolve
 from .quantities import size
 from .spec import Mount
 
@@ -141,7 +142,7 @@ class _Reader:
         if mode.no_copy:
             raise self.invalid("nocopy is for volumes.", "Leave it out for a folder.")
         declared = self.absolute(text)
-        resolved = os.path.realpath(declared)
+        resolved = resolve(declared)
         return Mount(
             "bind",
             target,
@@ -183,7 +184,7 @@ class _Reader:
         if text.startswith("/"):
             return text
         if text in (".", "..") or text.startswith(("./", "../")):
-            return os.path.join(self.base_dir, text)
+            return os.path.join(self.base_dir, text.removeprefix("./") if text != "." else "").rstrip("/")
         if text.startswith("~"):
             raise self.invalid("~ is not expanded here.", "Write ${HOME}.")
         raise self.invalid(
@@ -195,7 +196,8 @@ class _Reader:
 def parse_mount_option(csv: str, *, field: str, host: Host, base_dir: Path) -> Mount:
     """Read the value of ``--mount``. Every value is expanded once, after the text has been split.
 
-    :raises Invalid: where it has no meaning; of kind ``refused`` for volume plugins, Windows pipes and their like.
+    :raises Invalid: where it has no meaning; of kind ``refused`` for volume plugins, Windows pipes and
+        their like.
     """
     reader = _Reader(csv, field, host, base_dir)
     reader.characters(csv)

@@ -1,18 +1,17 @@
-"""Mounts of a run beyond their text: the notebook's directory, what is kept from the container inside an allowed mount,
-and the second look just before the start.
+"""Mounts of a run beyond their text: the notebook's directory, what is kept from the container inside an
+allowed mount, and the second look just before the start.
 
-The grammar is in ``mount_text``, the protections are in ``mount_guards``; this module is what other rooms use.
+The grammar is in ``mount_text``, the protections are in ``mount_guards``; this module is what other rooms
+use.
 """
 
 from __future__ import annotations
-
-import os
 
 from .findings import Violation
 from .host import Host
 from .mount_guards import complete, watched
 from .mount_text import Invalid, parse_mount_option, parse_volume, volume_name
-from .policy_paths import identity
+from .policy_paths import identity, resolve
 from .spec import Mount, RunSpec
 
 __all__ = [
@@ -48,7 +47,7 @@ def recheck(spec: RunSpec) -> None:
     for mount in spec.mounts:
         if mount.kind != "bind" or mount.source is None:
             continue
-        if os.path.realpath(mount.source) != mount.source or identity(mount.source) != mount.identity:
+        if resolve(mount.source) != mount.source or identity(mount.source) != mount.identity:
             found.append(
                 Violation(
                     "mount-changed",

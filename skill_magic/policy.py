@@ -1,8 +1,8 @@
 """What a RunSpec may be: every violation at once, each with a code, a reason and a way out.
 
-Confinement is by origin. A project's manifest may do what stays inside the notebook's directory without secrets; each
-further thing needs a grant that names it. The bundled and the user's own manifests are trusted: what a grant could lift
-is not held against them. What no grant can lift is refused to all.
+Confinement is by origin. A project's manifest may do what stays inside the notebook's directory without
+secrets; each further thing needs a grant that names it. The bundled and the user's own manifests are
+trusted: what a grant could lift is not held against them. What no grant can lift is refused to all.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def check_image(
     grants: frozenset[str] = frozenset(),
     settings: Settings | None = None,
 ) -> tuple[Violation, ...]:
-    """Judge the same run once its image is known: what the image brings along (user, directory, variables)."""
+    """Judge the same run once its image is known: what the image brings along (user, directory,
+    variables)."""
     context = Context(spec, host, settings or Settings())
     return _standing(context, policy_image.facts(context, image), grants)
 

@@ -20,8 +20,8 @@ _DOCKER_HUB = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io",
 
 
 def registry_of(image: str) -> str:
-    """The registry that ``image`` comes from, by the rule of Docker's reference grammar: the first part is a host when it
-    has a dot, a colon or a capital letter, or is ``localhost``."""
+    """The registry that ``image`` comes from, by the rule of Docker's reference grammar: the first part is
+    a host when it has a dot, a colon or a capital letter, or is ``localhost``."""
     head, slash, _ = image.partition("/")
     if not slash or not (any(char in head for char in ".:") or head == "localhost" or head.lower() != head):
         return "docker.io"
@@ -65,7 +65,7 @@ def reference(context: Context) -> Iterator[Violation]:
 def facts(context: Context, image: ImageFacts) -> Iterator[Violation]:
     """What a local image says of itself; its labels are never read as configuration."""
     spec = context.spec
-    if spec.working_dir is None and image.working_dir:
+    if image.working_dir:
         cleaned = clean(image.working_dir) if image.working_dir.startswith("/") else image.working_dir
         if any(below(cleaned, tree) for tree in ("/proc", "/sys", "/dev")):
             yield context.violation(

@@ -9,7 +9,7 @@ from .findings import Violation
 from .mount_guards import PROJECT_CODE
 from .mounts import WORKDIR
 from .policy_context import Context
-from .policy_paths import Hit, file_type
+from .policy_paths import Hit, file_type, resolve
 from .protected import below, clean
 from .spec import Mount
 
@@ -36,7 +36,7 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
             "Leave the propagation out.",
         )
     hit = context.paths.hit(declared, source, notebook=notebook)
-    if hit is None and mount.names and os.path.realpath(declared) != source:
+    if hit is None and mount.names and resolve(declared) != source:
         yield context.violation(
             "mount-changed", where, declared, "It leads somewhere else now.", "Run it again."
         )

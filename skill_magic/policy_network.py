@@ -13,7 +13,8 @@ _NO_GPU = frozenset(("", "void", "none"))
 
 
 def network(context: Context) -> Iterator[Violation]:
-    """``none`` and ``bridge`` are anybody's; another stack's network needs a grant; no namespace is ever shared."""
+    """``none`` and ``bridge`` are anybody's; another stack's network needs a grant; no namespace is ever
+    shared."""
     name, where = context.spec.network, context.spec.network_field or "network"
     lowered = name.lower()
     if name == "none":
@@ -34,7 +35,7 @@ def network(context: Context) -> Iterator[Violation]:
             "network-namespace",
             where,
             name,
-            "The network of the host or of another container is never shared: it reaches every local service.",
+            "The network of the host or of another container is never shared.",
             'Write network = "bridge" for a network of its own.',
         )
     elif name not in context.settings.networks:

@@ -1,8 +1,9 @@
 """Judges one host path: may a container get it at all?
 
-Three readings of a path are judged, and one refusal is enough: as it was written, with ``..`` worked out as text (as
-the engine does), and with every symlink followed (as the kernel does). Each is compared with every protected place as
-equal, below and above, by name and, where both exist, by device and inode, so that a bind mount or a link is no disguise.
+Three readings of a path are judged, and one refusal is enough: as it was written, with ``..`` worked out as
+text (as the engine does), and with every symlink followed (as the kernel does). Each is compared with every
+protected place as equal, below and above, by name and, where both exist, by device and inode, so that a
+bind mount or a link is no disguise.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Relation = Literal["is", "is in", "contains"]
 Identity = tuple[int, int]
 
 _KERNEL = ("/proc", "/sys", "/dev")
-_PIPES = ("//./pipe", "//?/", "//./")
+_PIPES = ("//./pipe", "//?/")
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,18 @@ class Judge:
     def hit(self, declared: str, resolved: str, *, notebook: bool = False) -> Hit | None:
         """The protected place that a path touches, ``None`` where it touches none.
 
-        Places that an allowed directory merely contains (``~/.config`` has ``gh``) are no hit when they can be hidden.
+        Places that an allowed directory merely contains (``~/.config`` has ``gh``) are no hit when they can
+        be hidden.
 
         :param declared: the absolute path as it was written; :param resolved: its ``os.path.realpath``.
-        :param notebook: it is the notebook's own directory, which may be a directory directly below ``/home``.
+        :param notebook: it is the notebook's own directory, which may be a directory directly below
+            ``/home``.
         """
         lexical = self._lexical(declared)
         if lexical is not None:
             return lexical
         cleaned = clean(declared)
-        paths = {cleaned: None, resolved: None, os.path.realpath(cleaned): None}
+        paths = {cleaned: None, resolved: None, resolve(cleaned): None}
         hits = [hit for path in paths for hit in self._hits(path, notebook=notebook)]
         return max(hits, key=lambda hit: len(hit.place), default=None)
 
@@ -72,8 +75,7 @@ class Judge:
         )
 
     def _lexical(self, declared: str) -> Hit | None:
-        folded = declared.lower()
-        if folded.startswith(_PIPES) and not folded.startswith("//./") or folded.startswith("//./pipe"):
+        if declared.lower().startswith(_PIPES):
             return Hit("pipe", declared, "is", declared)
         for path in (clean(declared), *hops(declared), *hops(clean(declared))):
             for tree in _KERNEL:
@@ -137,7 +139,7 @@ class Judge:
             table.setdefault(found, []).append((entry, "is"))
             if entry.kind in ("credential", "code"):
                 continue
-            parent = os.path.dirname(os.path.realpath(entry.path))
+            parent = os.path.dirname(resolve(entry.path))
             while parent not in seen:
                 seen.add(parent)
                 above = identity(parent)
@@ -157,6 +159,15 @@ def _relation(folded: str, entry: Entry) -> Relation | None:
     return None
 
 
+def resolve(path: str) -> str:
+    """``path`` with every symlink followed, as far as it exists; cleaned as text where a link cannot be
+    read."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # /proc/1/root may not be read; Python 3.11 lets that through
+        return clean(path)
+
+
 def identity(path: str, *, follow: bool = False) -> Identity | None:
     """(device, inode), ``None`` where there is nothing or it cannot be seen."""
     try:
@@ -169,8 +180,8 @@ def identity(path: str, *, follow: bool = False) -> Identity | None:
 def hops(path: str, limit: int = 40) -> Iterator[str]:
     """Every path that a symlink on the way of ``path`` leads to, as text, before the next one is followed.
 
-    ``/proc/self/root`` and its like resolve to something else in the engine's process than in ours, so that a way that
-    passes them has no meaning here, whatever it ends at.
+    ``/proc/self/root`` and its like resolve to something else in the engine's process than in ours, so that
+    a way that passes them has no meaning here, whatever it ends at.
     """
     todo = [part for part in path.split("/") if part]
     done = "/"
@@ -207,4 +218,6 @@ def file_type(path: str) -> Literal["directory", "file", "missing", "unreadable"
         return "unreadable"
     if stat.S_ISDIR(mode):
         return "directory"
+    if stat.S_ISLNK(mode):
+        return "missing"  # links were followed before: this one goes in a circle
     return "file" if stat.S_ISREG(mode) else "special"

@@ -26,7 +26,8 @@ def _zero(part: str) -> bool:
 
 
 def user(context: Context) -> Iterator[Violation]:
-    """uid 0 with a read-write folder leaves setuid-root files on the host; group 0 reads what root's group may."""
+    """uid 0 with a read-write folder leaves setuid-root files on the host; group 0 reads what root's group
+    may."""
     spec = context.spec
     where = spec.user_field or "user"
     if not spec.user_field and spec.user is not None:

@@ -1,7 +1,7 @@
 """Host paths that no container gets: system trees, engine and session sockets, credentials, start-up files.
 
-Names are compared folded (:func:`fold`): a refusal must not hang on the case, the Unicode form or the invisible
-characters that a file system ignores.
+Names are compared folded (:func:`fold`): a refusal must not hang on the case, the Unicode form or the
+invisible characters that a file system ignores.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Entry:
 
 
 def fold(path: str) -> str:
-    """``path`` as a forgiving file system sees it: case, Unicode form and ignorable characters gone, aliases undone."""
+    """``path`` as a forgiving file system sees it: case, Unicode form and ignorable characters gone,
+    aliases undone."""
     if not path.isascii():
         path = "".join(char for char in path if unicodedata.category(char) != "Cf")
         path = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
@@ -58,7 +59,8 @@ def fold(path: str) -> str:
 
 
 def clean(path: str) -> str:
-    """``path`` with ``.``, ``..`` and doubled slashes worked out as text, as the engine does (Go's ``path.Clean``)."""
+    """``path`` with ``.``, ``..`` and doubled slashes worked out as text, as the engine does (Go's
+    ``path.Clean``)."""
     return "/" + posixpath.normpath(path).lstrip("/") if path.startswith("/") else posixpath.normpath(path)
 
 
@@ -74,8 +76,8 @@ _REMOVABLE = re.compile(r"/run/media/[^/]+/[^/]+(?:/.*)?")
 def exempt(entry: Entry, folded: str, folded_home: str) -> bool:
     """Whether ``folded``, though below the system tree ``entry``, is a person's own data.
 
-    True in a home directory that lies in a system tree (``/root``, ``/var/lib/jenkins``), which is judged as a home
-    instead, and on removable disks (``/run/media/USER/DISK``).
+    True in a home directory that lies in a system tree (``/root``, ``/var/lib/jenkins``), which is judged
+    as a home instead, and on removable disks (``/run/media/USER/DISK``).
     """
     if entry.kind not in ("system", "socket"):
         return False
@@ -129,7 +131,8 @@ def _entries(
     for name, value in variables:
         for part in value.removeprefix("unix:").removeprefix("FILE:").split(":"):
             part = clean(part.split(",")[0])
-            # A variable that names the home or the notebook's directory (or /tmp) would take away all there is.
+            # A variable that names the home or the notebook's directory (or /tmp) would take away all there
+            # is.
             if (
                 part.startswith("/")
                 and part.count("/") > 1
@@ -167,7 +170,8 @@ def _home_names() -> Mapping[str, Kind]:
 
 
 def foreign_home(folded: str) -> tuple[Kind, str] | None:
-    """What a path in anybody's home directory is, by its place there: (kind, the protected place), ``None`` for plain data."""
+    """What a path in anybody's home directory is, by its place there: (kind, the protected place), ``None``
+    for plain data."""
     match = _OTHER_HOME.fullmatch(folded)
     if match is None:
         return None

@@ -1,7 +1,7 @@
 """The tables of :mod:`protected`: which places on a host no container gets, as plain words.
 
-Sources: the file system hierarchies of Linux, macOS, WSL and Docker Desktop's virtual machine; the documented places of
-the tools named. Letters' case does not matter (see ``protected.fold``).
+Sources: the file system hierarchies of Linux, macOS, WSL and Docker Desktop's virtual machine; the
+documented places of the tools named. Letters' case does not matter (see ``protected.fold``).
 """
 
 from __future__ import annotations

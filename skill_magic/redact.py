@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
-# Words of a variable's name that speak of a credential. The short ones count as whole words (KEYBOARD is no KEY, AUTHOR
-# no AUTH) or at the end, where names run together (OPENAIKEY); the unmistakable ones anywhere.
+# Words of a variable's name that speak of a credential. The short ones count as whole words (KEYBOARD is no
+# KEY, AUTHOR no AUTH) or at the end, where names run together (OPENAIKEY); the unmistakable ones anywhere.
 _ANYWHERE = re.compile(
     r"PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|APIKEY|ACCESSKEY|PRIVATEKEY|COOKIE", re.IGNORECASE
 )
@@ -22,7 +22,9 @@ _WORD = re.compile(
     r"|(?:PASS|PWD|KEY)$",
     re.IGNORECASE,
 )
-_STANDARD = frozenset("HOME USER LOGNAME LANG LANGUAGE TZ PWD UID GID TMPDIR SHELL TERM".split())
+_STANDARD = frozenset(
+    ("HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "PWD", "UID", "GID", "TMPDIR", "SHELL", "TERM")
+)
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
 
 
@@ -44,8 +46,8 @@ def secret_value(value: str) -> bool:
 def env_value(variable: EnvVar) -> str:
     """The value of a container's variable as it may be shown.
 
-    Hidden whole where the name or a host variable it was made from speaks of a secret or is not one that every program
-    is told anyway; else only the user information of URLs in it.
+    Hidden whole where the name or a host variable it was made from speaks of a secret or is not one that
+    every program is told anyway; else only the user information of URLs in it.
     """
     if variable.ours:
         return variable.value
@@ -55,7 +57,8 @@ def env_value(variable: EnvVar) -> str:
 
 
 def secrets(names: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of those of ``names`` that are secret, longest first; values under four characters would hide noise."""
+    """The values of those of ``names`` that are secret, longest first; values under four characters would
+    hide noise."""
     values = {environment.get(name, "") for name in names if secret_name(name)}
     return tuple(sorted((value for value in values if len(value) >= 4), key=len, reverse=True))
 
@@ -68,7 +71,8 @@ def hide(text: str, values: Iterable[str]) -> str:
 
 
 def spec_secrets(spec: RunSpec, host: Host) -> tuple[str, ...]:
-    """Every secret value that ``spec`` holds: of host variables it was made from, and of secret-looking variables."""
+    """Every secret value that ``spec`` holds: of host variables it was made from, and of secret-looking
+    variables."""
     names = {name for mount in spec.mounts for name in mount.names}
     names.update(name for variable in spec.environment for name in variable.names)
     found = set(secrets(names, host.environment))

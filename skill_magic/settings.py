@@ -1,14 +1,14 @@
 """policy.toml: the upper bound that a user or an administrator sets on what any skill may do.
 
-Read from the system-wide directory and from the user's configuration directory; where both speak, the narrower
-wins. No project file is ever read: a notebook can tighten what it runs by a tighter manifest, and loosen nothing.
+Read from the system-wide directory and from the user's configuration directory; where both speak, the
+narrower wins. No project file is ever read: a notebook can tighten what it runs by a tighter manifest, and
+loosen nothing.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import os
-import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -40,18 +40,20 @@ REGISTRIES = (
     "registry.access.redhat.com",
     "cgr.dev",
 )
-"""Registries that an image may come from without a grant: well known, and not to be set up by just anybody."""
+"""Registries that an image may come from without a grant: well known, and not to be set up by just
+anybody."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The policy in force. Sizes in bytes; ``None`` sets no bound.
 
-    :param profile: ``strict`` adds: read-only root, grants for ``bridge`` and ``gpus``, images only by digest,
-        numeric users.
+    :param profile: ``strict`` adds: read-only root, grants for ``bridge`` and ``gpus``, images only by
+        digest, numeric users.
     :param registries: registries that need no grant.
     :param networks: user-defined networks that need no grant.
-    :param allow_home_project: a notebook in the home directory itself may run skills; credentials in it are masked.
+    :param allow_home_project: a notebook in the home directory itself may run skills; credentials in it are
+        masked.
     :param forbid_grants: patterns (``uid0``, ``mount:rw:*``) of grants that have no effect.
     :param files: the files that were read.
     """
@@ -79,8 +81,9 @@ class Settings:
 def load(host: Host) -> Settings:
     """The settings in force for ``host``: the system's and the user's file, the narrower of the two.
 
-    :raises SpecError: where a file is there but cannot be relied on (others can write it, it lies in the project, a key
-        is unknown). Nothing runs then: to go on without an administrator's bound would loosen it.
+    :raises SpecError: where a file is there but cannot be relied on (others can write it, it lies in the
+        project, a key is unknown). Nothing runs then: to go on without an administrator's bound would
+        loosen it.
     """
     faults: list[Violation] = []
     layers: list[dict[str, Any]] = []
@@ -109,8 +112,8 @@ class _FaultError(Exception):
 def unsafe_file(path: Path, host: Host) -> str | None:
     """Why the file at ``path`` cannot be relied on, ``None`` where it can.
 
-    It must be a regular file of the caller's or root's that nobody else can write, in a directory of the same kind, and
-    not in the notebook's directory, where whoever wrote the notebook could have put it.
+    It must be a regular file of the caller's or root's that nobody else can write, in a directory of the
+    same kind, and not in the notebook's directory, where whoever wrote the notebook could have put it.
     """
     real = Path(os.path.realpath(path))
     if (real == host.directory or host.directory in real.parents) and host.directory != host.home:
@@ -234,7 +237,8 @@ def _narrowest(layers: list[dict[str, Any]], files: tuple[Path, ...]) -> Setting
 
 
 def tightened(skill: Skill, settings: Settings) -> Skill:
-    """``skill`` as the settings want it planned: under the strict profile its root file system is read-only."""
+    """``skill`` as the settings want it planned: under the strict profile its root file system is
+    read-only."""
     if not settings.strict or skill.docker.read_only:
         return skill
     given = skill.given - {"read_only"}  # so that a written `false` is overruled, not contradicted

@@ -1,7 +1,7 @@
 """Grants: what a person has allowed one skill of one project, item by item.
 
-Kept in the user's data directory, bound to a hash of the skill as its manifest says it (nothing expanded) and to the
-project's real path: another project, or any change of the manifest, has none of them.
+Kept in the user's data directory, bound to a hash of the skill as its manifest says it (nothing expanded)
+and to the project's real path: another project, or any change of the manifest, has none of them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ VERSION = 1
 
 def canonical(skill: Skill) -> dict[str, Any]:
     """What a grant is bound to: the docker table as it is written, without what only people read."""
-    table = {key: value for key, value in dataclasses.asdict(skill.docker).items()}
-    return {"docker": table, "cell": skill.cell}
+    return {"docker": dataclasses.asdict(skill.docker), "cell": skill.cell}
 
 
 def digest(skill: Skill) -> str:
@@ -96,7 +95,8 @@ def revoke(skill: Skill, host: Host, names: Iterable[str] | None = None) -> froz
 
 
 def changed(skill: Skill, host: Host) -> tuple[str, ...] | None:
-    """What differs from the state that was granted last, one line per key; ``None`` where nothing was or did."""
+    """What differs from the state that was granted last, one line per key; ``None`` where nothing was or
+    did."""
     entry = _entry(_load(host), skill, host)
     if entry is None or entry.get("digest") == digest(skill):
         return None
@@ -122,7 +122,8 @@ def asks(decision: Decision) -> list[tuple[str, str]]:
 
 def question(decision: Decision, changes: Iterable[str] | None = None) -> str:
     """What a person is shown before being asked: the skill, what changed, every item with its reason."""
-    lines = [f"The skill {decision.skill.name} ({decision.skill.file}) asks for more than its confinement:"]
+    file = decision.skill.file if decision.skill is not None else "no manifest"
+    lines = [f"The skill {decision.name} ({file}) asks for more than its confinement:"]
     if changes is not None:
         lines += ["It was granted before and has changed since:", *(f"  {line}" for line in changes)]
     for number, (name, sentence) in enumerate(asks(decision), 1):

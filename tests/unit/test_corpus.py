@@ -1,0 +1,57 @@
+"""Every row of the corpus gets the verdict it asks for, in the world that the fixture describes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+FIXTURE: dict[str, Any] = json.loads((CORPUS / "policy_fixture.json").read_text())
+
+
+def _rows() -> Iterator[dict[str, str]]:
+    with (CORPUS / "policy_cases.tsv").open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+
+
+ROWS = {row["id"]: row for row in _rows()}
+POLICY = [name for name, row in ROWS.items() if row["kind"] != "output"]
+
+
+def expected(row: dict[str, str]) -> str:
+    """The verdict a row asks for: a refusal that a grant lifts is "trust"."""
+    return "trust" if row["expected"] == "deny" and row["reason"].startswith("[trust]") else row["expected"]
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """All rows decided in one child process inside the world."""
+    root = tmp_path_factory.mktemp("world")
+    rows = [[name, ROWS[name]["manifest_snippet_or_value"]] for name in POLICY]
+    command = [
+        sys.executable,
+        str(CORPUS / "corpus_world.py"),
+        str(root),
+        str(CORPUS / "policy_fixture.json"),
+    ]
+    command += [os.path.abspath(sys.executable), str(CORPUS / "corpus_child.py")]
+    job = json.dumps({"rows": rows, "engine": FIXTURE["engine"]})
+    done = subprocess.run(command, input=job, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("name", POLICY)
+def test_row(name: str, verdicts: dict[str, dict[str, Any]]) -> None:
+    row, answer = ROWS[name], verdicts[name]
+    assert answer["verdict"] == expected(row), (
+        f"{row['manifest_snippet_or_value'][:300]}\n{row['reason']}\n{answer}"
+    )
