@@ -31,9 +31,7 @@ _CARD = (
     "border:1px solid rgba(127,127,127,0.35);border-radius:6px;padding:10px 14px;margin:4px 0;"
     "max-width:900px;font-size:13px;line-height:1.4"
 )
-_LINE = (
-    f"{_MONO};margin:4px 0 0 0;padding:0;border:0;white-space:pre-wrap;overflow-wrap:anywhere;color:inherit"
-)
+_LINE = f"{_MONO};margin:4px 0 0 0;padding:0;border:0;white-space:pre-wrap;overflow-wrap:break-word"
 
 
 def bundle(result: RunResult, *, output: bool = True) -> dict[str, Any]:
@@ -86,15 +84,15 @@ def _escape(value: str) -> str:
 
 def _header(result: RunResult, colour: str) -> str:
     advice = words.hint(result)
-    below = f'<div style="{_SMALL};overflow-wrap:anywhere">{_escape(advice)}</div>' if advice else ""
+    below = f'<div style="{_SMALL};overflow-wrap:break-word">{_escape(advice)}</div>' if advice else ""
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:2px 10px;align-items:baseline">'
         f'<span style="color:{colour};font-weight:bold">{words.SYMBOLS[result.state]}</span>'
         f'<span style="font-weight:bold;font-size:14px">{_escape(label(result.skill))}</span>'
         f'<span style="color:{colour};font-weight:bold">{_escape(words.state(result))}</span>'
         f"</div>{below}"
-        f'<div style="{_MONO};margin:3px 0 0 0;overflow-wrap:anywhere">{_escape(_command(result))}</div>'
-        f'<div style="{_SMALL};overflow-wrap:anywhere">{_escape(_image(result))}</div>'
+        f'<div style="{_MONO};margin:3px 0 0 0;overflow-wrap:break-word">{_escape(_command(result))}</div>'
+        f'<div style="{_SMALL};overflow-wrap:break-word">{_escape(_image(result))}</div>'
     )
 
 

@@ -33,6 +33,7 @@ LINKED = 64 * 1024 * 1024
 PIXELS = 50_000_000
 """A file or picture larger than this is listed, not shown: opening a notebook must not cost so much."""
 
+_LINK = "#3b82c4"
 _FAINT = "font-size:11px;opacity:0.7"
 _FRAME = "max-width:100%;border-radius:4px;border:1px solid rgba(127,127,127,0.35)"
 
@@ -61,7 +62,7 @@ class Preview:
             shape = ""
         return (
             f'<div style="max-width:420px">{shown}'
-            f'<div style="font-size:11px;opacity:0.75;overflow-wrap:anywhere">{name}{shape}</div></div>'
+            f'<div style="font-size:11px;opacity:0.75;overflow-wrap:break-word">{name}{shape}</div></div>'
         )
 
 
@@ -100,7 +101,7 @@ def listing(result: RunResult) -> str:
         rows.append(
             f'<div style="display:flex;gap:10px;align-items:baseline">'
             f'<span style="{_FAINT};min-width:52px">{change.kind}</span>'
-            f'<a href="{link}" style="overflow-wrap:anywhere">{name}</a>'
+            f'<a href="{link}" style="color:{_LINK};overflow-wrap:break-word">{name}</a>'
             f'<span style="{_FAINT};white-space:nowrap">{words.size(change.size)}</span></div>'
         )
     if len(result.files) > LISTED:

@@ -20,8 +20,8 @@ HTML_LIMIT = 200_000
 _NEWLINE = "\n"
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:12px;line-height:1.45"
 _PRE = (
-    f"{_MONO};margin:0;border:0;border-radius:0;white-space:pre-wrap;overflow-wrap:anywhere;"
-    "background:transparent;color:inherit"
+    f"{_MONO};margin:0;border:0;border-radius:0;white-space:pre-wrap;overflow-wrap:break-word;"
+    "background:transparent"
 )
 _STYLES = {
     "stdout": f"{_PRE};padding:0 0 0 11px",
