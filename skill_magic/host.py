@@ -1,4 +1,4 @@
-"""Host: what the pure rooms need to know of this machine and this person, gathered once, handed on as a value."""
+"""Host: what the pure rooms need to know of this machine and this person, gathered once, a plain value."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _twice(items: list[Any]) -> Iterator[tuple[str, str, Fault]]:
 
 
 def shown(name: str, value: object) -> str:
-    """A value as an error may show it: short, and of a variable only the name, since the rest may be secret."""
+    """A value as an error may show it: short, and of a variable only the name (the rest may be secret)."""
     if isinstance(value, str):
         variable, equals, _ = value.partition("=")
         text = f"{variable}=…" if name == "environment" and equals else value

@@ -168,7 +168,7 @@ def _explicit(path: Path) -> Path:
 
 
 def _project(directory: Path, searched: list[Path]) -> Path | None:
-    """The first manifest in ``directory`` or above; a dangling link is one too, and an error when it is read."""
+    """The first manifest in ``directory`` or above; a dangling link counts, and is an error when read."""
     for place in (directory, *directory.parents):
         for name in NAMES:
             searched.append(place / name)

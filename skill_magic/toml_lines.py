@@ -19,8 +19,8 @@ DEEPEST = 32
 _BLANK = re.compile(r"[ \t]*")
 _SPACE = re.compile(r"(?:[ \t\n\r]+|#[^\n]*)*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-# Long strings first, or """ would be read as an empty string and a quote. Up to two quotes may stand right before
-# the closing three.
+# Long strings first, or """ would be read as an empty string and a quote. Up to two quotes may stand right
+# before the closing three.
 _STRING = re.compile(
     r'"""(?:[^\\"]|\\[\s\S]|"(?!""))*"""(?:"{0,2})'
     r"|'''(?:[^']|'(?!''))*'''(?:'{0,2})"

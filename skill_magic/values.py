@@ -176,7 +176,7 @@ _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def network_fault(text: str) -> Fault | None:
-    """``none``, ``bridge`` or a network's name; ``host`` and ``container:…`` mean something, and are refused."""
+    """``none``, ``bridge``, a network's name; ``host`` and ``container:…`` mean something and are refused."""
     fix = 'Write "none" or "bridge".'
     if text.startswith(("container:", "ns:")) and not line_fault(text):
         return None
