@@ -15,7 +15,7 @@ from .spec import ImageFacts, Mount, RunSpec
 def docker_run_line(spec: RunSpec, *, reveal: bool = False, image: ImageFacts | None = None) -> str:
     """One line for a POSIX shell.
 
-    :param reveal: show secret values of the environment; else they read ``***`` and the line is not for pasting.
+    :param reveal: show secret values of the environment; else they read ``***``, and pasting needs them put in.
     :param image: facts of the local image, which decide about the init; without them there is one.
     """
     return shlex.join(docker_run_words(spec, reveal=reveal, image=image))

@@ -20,7 +20,7 @@ def host_variables(host: Host) -> dict[str, str]:
 
 
 def parse(item: str, *, field: str, host: Host) -> EnvVar | Violation:
-    """Read one item; a violation of kind ``invalid`` where it has no meaning. Its value shows the name only."""
+    """Read one item; a violation of kind ``invalid``, which shows the name only, where it has no meaning."""
     key, equals, raw = item.partition("=")
     shown = f"{key}=…" if equals else item
     fault = values.environment_fault(item)
@@ -43,7 +43,7 @@ def parse(item: str, *, field: str, host: Host) -> EnvVar | Violation:
 
 
 def unreadable(word: str) -> values.Fault | None:
-    """Bytes that are not UTF-8 (a file name in an old encoding): the engine's interface is JSON, which has no such."""
+    """The fault of bytes that are not UTF-8 (an old file name): the engine's interface is JSON."""
     try:
         word.encode()
     except UnicodeEncodeError:

@@ -1,87 +1,103 @@
-"""``-v``, ``--mount`` and ``--tmpfs`` → Mount."""
+"""``-v``, ``--mount`` and ``--tmpfs`` of `extra_args` → Mount."""
 
 from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 
 from . import mounts
-from .flag_values import Wanted
+from .flag_values import Reader, Wanted
 from .flags import Flag
 from .quantities import size
 from .spec import Mount
 
-_FREE_WORDS = frozenset("ro rw exec noexec nosuid nodev noatime".split())
-_OPPOSITES = {"ro": "access", "rw": "access", "exec": "exec", "noexec": "exec"}
-_MODE = re.compile(r"0?[0-7]{3,4}")
-_ID = re.compile(r"[0-9]{1,10}")
+_WORDS = {
+    "ro": "access",
+    "rw": "access",
+    "exec": "exec",
+    "noexec": "exec",
+    "nosuid": "suid",
+    "nodev": "dev",
+    "noatime": "atime",
+}
+"""Options of tmpfs without a value → what they are about."""
+
+_NUMBERS = {
+    "mode": re.compile(r"[0-7]{3,5}"),
+    "uid": re.compile(r"[0-9]{1,10}"),
+    "gid": re.compile(r"[0-9]{1,10}"),
+}
+_SCRATCH = "Write it as in /scratch:size=64m."
 
 
-def volume(wanted: Wanted, flag: Flag) -> None:
-    """``-v HOST:CONTAINER[:MODE]``."""
+def _volume(wanted: Wanted, flag: Flag) -> None:
     try:
-        wanted.mounts.append(
-            mounts.parse_volume(flag.value, field=flag.field, host=wanted.host, base_dir=wanted.base_dir)
-        )
+        made = mounts.parse_volume(flag.value, field=flag.field, host=wanted.host, base_dir=wanted.base_dir)
     except mounts.Invalid as invalid:
         wanted.faults.append(invalid.violation)
+    else:
+        wanted.mounts.append(made)
 
 
-def mount(wanted: Wanted, flag: Flag) -> None:
-    """``--mount KEY=VALUE,…``."""
+def _mount(wanted: Wanted, flag: Flag) -> None:
     try:
         made = mounts.parse_mount_option(
             flag.value, field=flag.field, host=wanted.host, base_dir=wanted.base_dir
         )
     except mounts.Invalid as invalid:
         wanted.faults.append(invalid.violation)
-        return
-    wanted.mounts.append(made)
+    else:
+        wanted.mounts.append(made)
 
 
-def tmpfs(wanted: Wanted, flag: Flag) -> None:
-    """``--tmpfs PATH[:OPTIONS]``."""
+def _tmpfs(wanted: Wanted, flag: Flag) -> None:
+    """``PATH[:OPTION,…]``. What is dangerous is looked for first, so that no slip beside it hides it."""
     path, colon, text = flag.value.partition(":")
-    if not path.startswith("/") or not path.isprintable() or "\\" in path:
-        wanted.invalid(flag, "has no absolute container path.", "Write it as in /scratch:size=64m.")
-        return
-    if colon and not text:
-        wanted.invalid(flag, "has no options after the colon.", "Write it as in /scratch:size=64m.")
-        return
-    bytes_: int | None = None
-    options: list[str] = []
-    seen: set[str] = set()
-    for word in text.split(",") if text else ():
-        name, equals, value = word.partition("=")
-        sort = _OPPOSITES.get(name, name)
-        if sort in seen:
-            wanted.invalid(flag, f"says {sort} twice.", "Keep one of them.", "option-repeated")
-            return
-        seen.add(sort)
-        if not equals and word in _FREE_WORDS:
-            options.append(word)
-        elif name == "size":
-            bytes_ = size(value)
-            if bytes_ == 0 or value.endswith("%"):
-                wanted.wish(flag)  # 0 is "no limit"; a percentage is one of the machine's memory
-                return
-            if bytes_ is None:
-                wanted.invalid(flag, "has a size that cannot be read.", "Write size=64m.")
-                return
-        elif (name == "mode" and _MODE.fullmatch(value)) or (name in ("uid", "gid") and _ID.fullmatch(value)):
-            if name == "mode" and len(value.lstrip("0")) > 3 and value.lstrip("0")[0] not in "1":
-                wanted.wish(flag)  # set-uid and set-gid bits on the directory
-                return
-            options.append(word)
-        elif name in ("mode", "uid", "gid"):
-            wanted.invalid(flag, f"has a {name} that is no number.", f"Write {name}=1777, say.")
-            return
-        else:
-            wanted.wish(flag)
-            return
-    target = "/" + posixpath.normpath(path).lstrip("/")
-    wanted.mounts.append(
-        Mount(
-            "tmpfs", target, read_only="ro" in options, size=bytes_, options=tuple(options), field=flag.field
+    words = text.split(",") if text else []
+    if any(_dangerous(word) for word in words):
+        wanted.wish(flag)
+    elif not path.startswith("/") or not path.isprintable() or "\\" in path:
+        wanted.invalid(flag, "It has no absolute container path.", _SCRATCH)
+    elif colon and not all(words or [""]):
+        wanted.invalid(flag, "It has an empty option.", _SCRATCH)
+    elif max(Counter(map(_about, words)).values(), default=1) > 1:
+        wanted.invalid(flag, "It says two things about the same.", "Keep one of them.", "option-repeated")
+    elif unread := [word for word in words if not _readable(word)]:
+        wanted.invalid(flag, f"It has the option {unread[0]!r}.", _SCRATCH)
+    else:
+        sizes = [size(word.removeprefix("size=")) for word in words if word.startswith("size=")]
+        wanted.mounts.append(
+            Mount(
+                "tmpfs",
+                "/" + posixpath.normpath(path).lstrip("/"),
+                read_only="ro" in words,
+                size=sizes[0] if sizes else None,
+                options=tuple(word for word in words if not word.startswith("size=")),
+                field=flag.field,
+            )
         )
-    )
+
+
+def _about(word: str) -> str:
+    return _WORDS.get(word, word.partition("=")[0])
+
+
+def _dangerous(word: str) -> bool:
+    """``suid``, ``dev`` and what nobody thought of; no limit, or one in per cent of the machine's memory."""
+    name, equals, value = word.partition("=")
+    if name == "size":
+        return size(value) == 0 or value.endswith("%")
+    if name == "mode" and _NUMBERS["mode"].fullmatch(value):
+        return int(value, 8) & 0o6000 != 0  # set-uid and set-gid
+    return bool(word) and (name not in _NUMBERS if equals else name not in _WORDS and name not in _NUMBERS)
+
+
+def _readable(word: str) -> bool:
+    name, equals, value = word.partition("=")
+    if not equals:
+        return name in _WORDS
+    return bool(size(value)) if name == "size" else _NUMBERS[name].fullmatch(value) is not None
+
+
+READERS: dict[str, Reader] = {"mount": _mount, "tmpfs": _tmpfs, "volume": _volume}

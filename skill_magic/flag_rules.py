@@ -1,4 +1,4 @@
-"""The verdict on an option that no field of the spec can hold: which code, why, and whether a grant may lift it."""
+"""The verdict on an option that no field of the spec can hold: its code, why, and what grant lifts it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ _MAY_BE_GRANTED: dict[str, Callable[[str], bool]] = {
     "cpu-quota": _always,
     "device": _device,
     "dns": _always,
-    "env": _always,
     "memory-swap": _always,
     "sysctl": lambda value: _GRANTABLE_SYSCTLS.fullmatch(value.partition("=")[0]) is not None,
     "ulimit": lambda value: value.partition("=")[0] in GRANTABLE_ULIMITS,

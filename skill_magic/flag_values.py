@@ -1,17 +1,16 @@
-"""Options of `extra_args` → typed values. One small reader per option, none for what is never taken.
+"""What the options of `extra_args` ask for, collected from their readers.
 
-A value that cannot be read is a fault (``invalid``); a value that could harm is a :class:`~skill_magic.spec.Wish`, on
-which the policy has the word; everything else becomes a field of the spec.
+A value that cannot be read is a fault (``invalid``); one that could harm is a
+:class:`~skill_magic.spec.Wish`, on which the policy has the word; the rest becomes fields of the spec.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import envvars
 from .findings import Violation
 from .flag_table import OPTIONS
 from .flags import Flag
@@ -23,8 +22,10 @@ from .spec import EnvVar, Mount, Ulimit, Wish
 class Wanted:
     """What the options ask for, still to be joined with the manifest's own keys.
 
-    :param fields: fields of RunSpec; :param limits: fields of Limits; :param places: either's name → where it stood.
-    :param asked: every value of the keys that the manifest may set too, as ``(value, field)``, in order.
+    :param base_dir: the manifest's directory, where relative host paths start.
+    :param fields: fields of RunSpec; :param limits: fields of Limits;
+    :param places: either's name → where it stood.
+    :param asked: values of the keys that the manifest has too, as ``(value, field)``, in order.
     """
 
     host: Host
@@ -45,10 +46,9 @@ class Wanted:
         self.wishes.append(Wish(option or flag.option, flag.value if value is None else value, flag.field))
 
     def invalid(self, flag: Flag, reason: str, fix: str, code: str = "option-value") -> None:
-        """Note a value that has no meaning."""
+        """Note a value that has no meaning; ``reason`` is a sentence."""
         said = flag.written if OPTIONS[flag.option].boolean else f"{flag.written} {flag.value}"
-        sentence = reason if reason[0] in "-ABCDEFGHIJKLMNOPQRSTUVWXYZ" else f"It {reason}"
-        self.faults.append(Violation(code, flag.field, said, sentence, fix, kind="invalid"))
+        self.faults.append(Violation(code, flag.field, said, reason, fix, kind="invalid"))
 
     def set(self, name: str, value: Any, flag: Flag) -> None:
         """Set a field of RunSpec."""
@@ -67,9 +67,9 @@ class Wanted:
 
     def put(self, name: str, key: str, value: str, flag: Flag) -> None:
         """Put one pair into a mapping field of RunSpec; another value for the same key is a fault."""
-        have = self.fields.get(name, {})
+        have: Mapping[str, str] = self.fields.get(name, {})
         if have.get(key, value) != value:
-            self.invalid(flag, f"gives {key} a second value.", "Name it once.", "option-repeated")
+            self.invalid(flag, f"It gives {key} a second value.", "Name it once.", "option-repeated")
             return
         self.fields[name] = {**have, key: value}
 
@@ -79,43 +79,3 @@ class Wanted:
 
 
 Reader = Callable[[Wanted, Flag], None]
-
-
-def collect(flags: Sequence[Flag], host: Host, base_dir: Path) -> Wanted:
-    """Read every option. All are looked at, also after a fault, so that nothing dangerous hides behind a slip.
-
-    :param base_dir: the manifest's directory, where relative host paths start.
-    """
-    from .flag_readers import READERS
-
-    wanted = Wanted(host, base_dir)
-    first: dict[str, Flag] = {}
-    for flag in flags:
-        option = OPTIONS[flag.option]
-        earlier = first.setdefault(flag.option, flag)
-        if earlier is not flag and not option.many and not (option.boolean and earlier.value == flag.value):
-            wanted.invalid(
-                flag,
-                f"was given before, as {earlier.field}.",
-                "Docker would take the last one; keep the one that is meant.",
-                "option-repeated",
-            )
-        if option.kind == "error":
-            wanted.invalid(flag, f"{flag.written} {option.reason}", option.fix, option.code)
-        elif not flag.value and not option.many:
-            wanted.invalid(flag, "has an empty value.", f"Write a value, or leave {flag.written} out.")
-        elif flag.option in READERS:
-            READERS[flag.option](wanted, flag)
-        elif not (option.boolean and flag.value == "false"):
-            # No reader: an option that nothing of the spec can hold, dangerous in every value ("never", "grant").
-            wanted.wish(flag)
-    return wanted
-
-
-def environment_item(wanted: Wanted, flag: Flag) -> None:
-    """``-e KEY=value``, by the grammar of `environment`."""
-    variable = envvars.parse(flag.value, field=flag.field, host=wanted.host)
-    if isinstance(variable, Violation):
-        wanted.faults.append(variable)
-        return
-    wanted.environment.append(variable)

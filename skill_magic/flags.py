@@ -1,8 +1,8 @@
-"""`extra_args` by Docker's own rules: words → options, and the verdict on those that no field of the spec can hold.
+"""`extra_args` by Docker's own rules: words → options.
 
-The reader does what spf13/pflag does for ``docker run`` (interspersed options off): no abbreviations, case matters, a
-boolean takes a value only after ``=``, every other option takes the next word whatever it looks like, short options may
-be joined (``-itv/:/host``), and the first word that is no option would be the image.
+The reader does what spf13/pflag does for ``docker run`` (interspersed options off): no abbreviations, case
+matters, a boolean takes a value only after ``=``, every other option takes the next word whatever it looks
+like, short options may be joined (``-itv/:/host``), and the first word that is no option would be the image.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What was read, and what could not be: reading goes on after a fault as long as the words have a meaning."""
+    """What was read, and what could not be: reading goes on after a fault while the words have a meaning."""
 
     flags: tuple[Flag, ...]
     faults: tuple[Violation, ...]
@@ -151,7 +151,7 @@ class _Reader:
             field,
             word,
             "It stands where `docker run` expects the image.",
-            "Only options belong in `extra_args`; the image is the key `image`, arguments come after `--` in the call.",
+            "The image is the key `image`; arguments come after `--` in the call.",
         )
 
     def _fault(self, code: str, field: str, value: str, reason: str, fix: str) -> None:

@@ -21,7 +21,7 @@ _NO_CORE = Ulimit("core", 0, 0)
 
 
 def resolve(skill: Skill, options: Options, wanted: Wanted) -> Limits:
-    """Join and compare. What is above the machine is lowered to it, with a note; what contradicts is a fault."""
+    """Join and compare. What the machine lacks is lowered, with a note; a contradiction is a fault."""
     host, docker = wanted.host, skill.docker
     memory_text, memory_field = chosen(
         wanted, "memory", docker.memory, options.memory, values.memory_fault, values.memory_bytes
@@ -98,13 +98,13 @@ def _lower(limits: Limits, wanted: Wanted, cpus_field: str) -> Limits:
     if limits.memory is not None and 0 < host.memory < limits.memory:
         changes["memory"] = host.memory
         wanted.notes.append(
-            f"memory lowered from {human(limits.memory)} to {human(host.memory)}, which is all this machine has"
+            f"memory lowered from {human(limits.memory)} to {human(host.memory)}, all this machine has"
         )
     most = host.cpus * 1_000_000_000
     if limits.nano_cpus is not None and limits.nano_cpus > most:
         changes["nano_cpus"] = most
         wanted.notes.append(
-            f"cpus lowered from {limits.nano_cpus / 1e9:g} to {host.cpus}, which is all this machine has"
+            f"cpus lowered from {limits.nano_cpus / 1e9:g} to {host.cpus}, all this machine has"
         )
     period = limits.cpu_period or 100_000
     if limits.cpu_quota is not None and limits.cpu_quota > period * host.cpus:

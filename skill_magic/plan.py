@@ -1,7 +1,7 @@
-"""Skill + Request + Host → RunSpec: variables filled in, `extra_args` read, defaults set; nothing is left implicit.
+"""Skill + Request + Host → RunSpec: variables filled in, `extra_args` read, defaults set.
 
-Pure: what there is to know of the machine arrives as a :class:`~skill_magic.host.Host`. Paths are resolved (mounts),
-nothing is opened, and whether the result may run is for the policy.
+Pure: what there is to know of the machine arrives as a :class:`~skill_magic.host.Host`. Paths are resolved
+(by `mounts`), nothing is opened, and whether the result may run is for the policy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from . import envvars, limits, mounts, values
 from .command import Request
 from .errors import PolicyError, SpecError
 from .findings import Violation
-from .flag_values import Wanted, collect
+from .flag_readers import collect
+from .flag_values import Wanted
 from .flags import parse
 from .host import Host
 from .manifest import Skill
@@ -51,7 +52,7 @@ def plan(skill: Skill, request: Request, host: Host) -> RunSpec:
 
 
 def draft(skill: Skill, request: Request, host: Host) -> Draft:
-    """Plan one run. Never raises for what a manifest or a call says: faults are collected, and planning goes on."""
+    """Plan one run. Faults of the manifest or the call are collected, never raised, and planning goes on."""
     parsed = parse(skill.docker.extra_args)
     wanted = collect(parsed.flags, host, skill.base_dir)
     wanted.faults[:0] = parsed.faults
@@ -223,7 +224,7 @@ def _user(skill: Skill, wanted: Wanted) -> tuple[str | None, str]:
     host = wanted.host
     user, field = limits.chosen(wanted, "user", skill.docker.user, None, values.user_fault, str)
     if user is None:
-        # Under a rootless engine the container's root is the caller, and every other uid is nobody the host knows.
+        # Under a rootless engine the container's root is the caller; any other uid is nobody the host knows.
         rootless = host.engine is not None and host.engine.rootless
         return ("0:0" if rootless else f"{host.uid}:{host.gid}"), ""
     return (None if user == "image" else user), field

@@ -32,7 +32,7 @@ def nano_cpus(text: str) -> int:
 
 
 def integer(text: str) -> int | None:
-    """Go's ``strconv.ParseInt(text, 0, 64)``, as pflag uses it: ``0x10`` and ``010`` are numbers too. Without ``_``."""
+    """Go's ``strconv.ParseInt(text, 0, 64)``, as pflag uses it, without ``_``: ``0x10`` and ``010`` count."""
     match = _GO_INT.fullmatch(text)
     if match is None or len(text) > 80:
         return None

@@ -1,7 +1,7 @@
 """RunSpec → the JSON body of the Engine API's ``POST /containers/create``. Pure: no client, no engine.
 
-Every field that decides what a container may do is in the body, also where it has the engine's default value, so that
-neither a client's defaults nor a daemon's configuration can fill it in.
+Every field that decides what a container may do is in the body, also where it has the engine's default value,
+so that neither a client's defaults nor a daemon's configuration can fill it in.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ SHM_SIZE = 64 << 20
 def create_body(spec: RunSpec, image: ImageFacts, *, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     """What the engine is told of one run.
 
-    :param image: the local image; the container is made from its id, so that a tag cannot move in between.
-    :param name: the container's name (a parameter of the request, not of the body); its volumes carry it as a label.
+    :param image: the local image; the container is made from its id: a tag could move in between.
+    :param name: the container's name (no part of the body); its volumes carry it as a label.
     :param labels: our own labels; they win over the spec's.
-    :raises ValueError: for a wish that no grant can lift: the policy has let something through, and nothing is made.
+    :raises ValueError: for a wish that no grant can lift: the policy has let something through.
     """
     for wish in spec.wishes:
         if judge(wish, spec).grant is None:

@@ -1,4 +1,4 @@
-"""Options without a field of the spec that a person has granted → the body of ``POST /containers/create``."""
+"""Options without a field of the spec, granted by a person → the body of ``POST /containers/create``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from ..spec import Wish
 
 _PUBLISH = re.compile(
-    r"(?:(?P<ip>\[[^\]]*\]|[0-9.]*):)?(?:(?P<host>[0-9-]*):)?(?P<port>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>[a-z]+))?"
+    r"(?:(?P<ip>\[[^\]]*\]|[0-9.]*):)?(?:(?P<host>[0-9-]*):)?"
+    r"(?P<port>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>[a-z]+))?"
 )
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -56,7 +57,7 @@ def _publish(body: dict[str, Any], value: str) -> None:
     if match is None:
         raise ValueError(f"--publish {value} cannot be read")
     inner, outer = _range(match["port"]), _range(match["host"] or "")
-    if outer and len(outer) not in (1, len(inner)) or (len(outer) == 1 < len(inner)):
+    if outer and len(outer) != len(inner):
         raise ValueError(f"--publish {value} names ranges of different lengths")
     for index, port in enumerate(inner):
         key = f"{port}/{match['protocol'] or 'tcp'}"

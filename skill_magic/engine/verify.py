@@ -1,8 +1,8 @@
 """The second gate: is the container that the engine made the one that was asked for?
 
-After create and before start the engine's own account of the container is compared with the request, field by field.
-What was not asked for must be nothing, also in fields that this package has never heard of. This catches a client's or
-a daemon's defaults, a plugin that changes requests, and our own slips.
+After create and before start the engine's own account of the container is compared with the request, field
+by field. What was not asked for must be nothing, also in fields that this package has never heard of. This
+catches a client's or a daemon's defaults, a plugin that changes requests, and our own slips.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 #: Set by the engine itself, and no right of the container.
 _OF_THE_ENGINE = frozenset(
-    ("ConsoleSize", "ContainerIDFile", "Isolation", "Runtime", "Cgroup", "Cgroups", "CgroupManager", "CgroupMode",
+    ("ConsoleSize", "ContainerIDFile", "Isolation", "Runtime", "Cgroup", "Cgroups", "CgroupManager",
+     "CgroupMode",
      "CgroupConf", "Annotations")
 )  # fmt: skip
 
@@ -35,7 +36,7 @@ _DESKTOP = ("/host_mnt", "/run/desktop/mnt/host")
 
 
 def differences(body: Mapping[str, Any], inspect: Mapping[str, Any]) -> list[str]:
-    """What the engine made otherwise, as ``FIELD: what was asked, what was made``; empty where all is as it should be.
+    """What the engine made otherwise, as ``FIELD: what was asked, what was made``; empty where nothing.
 
     :param body: what was sent to ``POST /containers/create``.
     :param inspect: the answer of ``GET /containers/ID/json``.
@@ -62,7 +63,7 @@ def _same(key: str, wanted: Any, made: Any) -> bool:
 
 
 def _plain(key: str, value: Any) -> Any:
-    """A value in one form for all engines; ``None`` for every kind of nothing (null, "", 0, false, [], {})."""
+    """A value in one form for all engines; ``None`` for all kinds of nothing (null, "", 0, false, [], {})."""
     if key in ("CapAdd", "CapDrop") and value:
         return sorted(str(name).upper().removeprefix("CAP_") for name in value)
     if key == "SecurityOpt" and value:
@@ -94,7 +95,7 @@ def _shown(value: Any) -> str:
 
 
 def _paths(made: Mapping[str, Any]) -> Iterator[str]:
-    # Podman does not tell. Docker does, and an empty list means that the kernel's files are open to the container.
+    # Podman does not tell. Docker does: an empty list opens the kernel's files to the container.
     for key, sample in (("MaskedPaths", "/proc/kcore"), ("ReadonlyPaths", "/proc/sys")):
         if key in made and sample not in (made[key] or ()):
             yield f"HostConfig.{key}: the engine's own list was asked, {_shown(made[key])} was made"
@@ -102,7 +103,7 @@ def _paths(made: Mapping[str, Any]) -> Iterator[str]:
 
 def _swap(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> Iterator[str]:
     asked, got = wanted.get("MemorySwap") or 0, made.get("MemorySwap") or 0
-    # -1 without having been asked: this kernel does not count swap, so none is given beyond the machine's own.
+    # -1 without having been asked: this kernel does not count swap.
     if got != asked and got != -1:
         yield f"HostConfig.MemorySwap: {asked} was asked, {got} was made"
 
@@ -116,7 +117,8 @@ def _mounts(body: Mapping[str, Any], inspect: Mapping[str, Any]) -> Iterator[str
     if "Mounts" in made or wanted:
         for target in sorted({*wanted, *told}, key=str):
             if _bare(wanted.get(target)) != _bare(told.get(target)):
-                yield f"HostConfig.Mounts: {_shown(wanted.get(target))} was asked, {_shown(told.get(target))} was made"
+                asked, got = _shown(wanted.get(target)), _shown(told.get(target))
+                yield f"HostConfig.Mounts: {asked} was asked, {got} was made"
     for point in inspect.get("Mounts") or ():
         problem = _point(wanted.get(point.get("Destination")), point)
         if problem:
