@@ -1,8 +1,9 @@
-"""Lines of keys and items: compared with the TOML reader on generated documents, and bounded on hostile ones."""
+"""Lines of keys and items, on documents written by hand, generated, and hostile."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ def test_lines_of_a_document_with_everything_in_it() -> None:
     assert scan(DOCUMENT) == Positions(expected)
 
 
-# --- generated documents ------------------------------------------------------------------------------------------
+# --- generated documents --------------------------------------------------------------------
 
 _TEXT = st.text(alphabet="ab #=[]{},.'\"\\\n\té", max_size=8)
 _KEY = st.text(alphabet="ab-_1.é \"'#", min_size=1, max_size=4)
@@ -100,7 +101,7 @@ _TABLES = st.dictionaries(_KEY, st.dictionaries(_KEY, _VALUE, max_size=4), max_s
 class Writer:
     """Writes a document with choices of form drawn by hypothesis, noting the line of all it writes."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self.draw = draw
         self.text = ""
         self.lines: dict[Path, int] = {}
@@ -110,7 +111,7 @@ class Writer:
         return self.text.count("\n") + 1
 
     def one_of(self, *choices: str) -> str:
-        return self.draw(st.sampled_from(choices))
+        return str(self.draw(st.sampled_from(choices)))
 
     def document(self, tables: dict[str, dict[str, Any]]) -> str:
         for name, table in tables.items():
@@ -191,7 +192,7 @@ def test_generated_documents(data: st.DataObject, tables: dict[str, dict[str, An
     assert scan(text) == Positions(writer.lines)
 
 
-# --- what is no TOML, or hostile ----------------------------------------------------------------------------------
+# --- what is no TOML, or hostile ------------------------------------------------------------
 
 
 @settings(deadline=None)
