@@ -110,7 +110,7 @@ function coloured(text, style) {
   const [ink, paper] = style.inverse ? [style.paper ?? "paper", style.ink ?? "ink"] : [style.ink, style.paper];
   const element = make("span", {}, text);
   for (const name of ["bold", "faint", "italic", "underline"]) if (style[name]) element.classList.add(`sm-${name}`);
-  if (ink !== undefined) element.style.color = colour(ink);
+  if (ink !== undefined) element.style.color = paper === undefined ? legible(ink) : colour(ink);
   if (paper !== undefined) element.style.backgroundColor = colour(paper);
   return element;
 }
@@ -122,6 +122,11 @@ function colour(code) {
   if (code > 231) return `rgb(${Array(3).fill(8 + 10 * (code - 232)).join()})`;
   const level = (step) => (step ? 55 + 40 * step : 0);
   return `rgb(${[Math.floor((code - 16) / 36), Math.floor((code - 16) / 6) % 6, (code - 16) % 6].map(level).join()})`;
+}
+
+// A tool chose its colour for a dark terminal; moved towards the page's ink it reads on both.
+function legible(code) {
+  return String(code).startsWith("rgb") || code > 15 ? `color-mix(in srgb, ${colour(code)} 65%, var(--sm-ink))` : colour(code);
 }
 
 function sgr(before, codes) {
@@ -156,60 +161,54 @@ function sgr(before, codes) {
   return style;
 }
 
-// One meter: a label, words, and a bar where there is a limit to measure against.
+// One meter: a label, words, a bar where there is a limit to measure against, and what was before.
 class Meter {
-  constructor(label, name = "") {
+  constructor(label, name = "", role = "meter") {
     this.words = make("span", { class: "sm-words" });
-    this.bar = make("div", { class: "sm-bar", role: "meter", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 });
+    this.bar = make("div", { class: "sm-bar", role, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 });
     this.element = make("div", { class: `sm-meter ${name}` }, make("span", { class: "sm-label" }, label), this.words);
     this.element.hidden = true;
   }
 
-  draw(words, share = null, peak = null) {
+  draw(words, share = null) {
     this.element.hidden = words === null;
     if (words === null) return;
     set(this.words, words);
     if (share === null) return;
-    if (!this.bar.isConnected) this.element.append(this.bar);
-    const percent = (value) => Math.max(0, Math.min(100, 100 * value));
-    this.bar.style.setProperty("--sm-share", `${percent(share)}%`);
-    this.bar.style.setProperty("--sm-peak", `${percent(peak ?? 0)}%`);
+    if (!this.bar.isConnected) this.words.after(this.bar);
+    const percent = Math.max(0, Math.min(100, 100 * share));
+    this.bar.style.setProperty("--sm-share", `${percent}%`);
     this.bar.classList.toggle("sm-full", share > 0.9);
-    this.bar.setAttribute("aria-valuenow", Math.round(percent(share)));
+    this.bar.setAttribute("aria-valuenow", Math.round(percent));
     this.bar.setAttribute("aria-valuetext", words);
   }
 }
 
-// CPU and memory over time, each against the most it may use, or where that is out of reach against its own peak.
+// One figure over the time of the run, against its own highest value; drawn as the card draws it.
 class Chart {
-  constructor() {
-    const svg = (name, attributes) => {
+  constructor(meter) {
+    const shape = (name, attributes) => {
       const element = document.createElementNS("http://www.w3.org/2000/svg", name);
       for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
       return element;
     };
-    this.element = svg("svg", { class: "sm-chart", viewBox: "0 0 200 40", preserveAspectRatio: "none", role: "img" });
-    this.cpu = svg("polyline", { class: "sm-cpu" });
-    this.memory = svg("polyline", { class: "sm-memory" });
-    this.element.append(svg("line", { x1: 0, x2: 200, y1: 39.5, y2: 39.5, class: "sm-axis" }), this.memory, this.cpu);
-    this.element.style.display = "none";
+    this.area = shape("polygon", {});
+    this.line = shape("polyline", {});
+    const picture = { class: "sm-chart", viewBox: "0 0 300 40", preserveAspectRatio: "none", role: "img" };
+    this.element = shape("svg", picture);
+    this.element.append(this.area, this.line);
+    meter.element.append(this.element);
   }
 
-  draw(points, usage) {
-    if (!usage || points.length < 2) return;
-    this.element.style.display = "";
+  draw(points, said) {
+    if (points.length < 2) return;
     const first = points[0][0];
     const span = points.at(-1)[0] - first || 1;
-    const line = (column, top) =>
-      points
-        .filter((point) => point[column] !== null)
-        .map((point) => `${(200 * (point[0] - first)) / span},${38 - 36 * Math.min(1, point[column] / top)}`)
-        .join(" ");
-    const highest = Math.max(...points.map((point) => point[2]), 1);
-    this.cpu.setAttribute("points", line(1, Math.max(100 * usage.cpus, 1)));
-    this.memory.setAttribute("points", line(2, highest > usage.limit / 4 ? usage.limit : 1.25 * highest));
-    const cpu = usage.cpu === null ? "" : `CPU ${Math.round(usage.cpu)} %, `;
-    this.element.setAttribute("aria-label", `Over the last ${Math.round(span)} s; now ${cpu}memory ${bytes(usage.memory)}`);
+    const highest = Math.max(...points.map((point) => point[1]), 1);
+    const line = points.map(([time, value]) => `${(300 * (time - first)) / span},${39 - (37 * value) / highest}`);
+    this.line.setAttribute("points", line.join(" "));
+    this.area.setAttribute("points", `0,40 ${line.join(" ")} 300,40`);
+    this.element.setAttribute("aria-label", `over the last ${Math.round(span)} s: ${said}`);
   }
 }
 
@@ -225,28 +224,27 @@ class Panel {
     this.button = make("button", { type: "button", class: "sm-stop", "data-lm-suppress-shortcuts": "true" }, "Stop");
     this.hint = make("span", { class: "sm-hint" });
     this.skill = make("strong");
-    this.image = make("span", { class: "sm-image" });
+    this.image = make("div", { class: "sm-image" });
     this.command = make("div", { class: "sm-command" });
     this.notes = make("div", { class: "sm-notes" });
-    this.pull = new Meter("Pulling", "sm-pull");
-    this.pull.bar.setAttribute("role", "progressbar");
+    this.pull = new Meter("pulling", "sm-pull", "progressbar");
     this.pane = make("div", {
       class: "sm-output", role: "log", "aria-label": "output", "aria-live": "off", tabindex: "0",
       "data-lm-suppress-shortcuts": "true",
     });
     this.latest = make("button", { type: "button", class: "sm-latest" }, "↓ latest");
     this.cpu = new Meter("CPU", "sm-cpu");
-    this.memory = new Meter("Memory", "sm-memory");
+    this.memory = new Meter("memory", "sm-memory");
+    this.charts = [new Chart(this.cpu), new Chart(this.memory)];
     this.others = {
-      network: new Meter("Network"), disk: new Meter("Disk"), pids: new Meter("Processes"), gpu: new Meter("GPU"),
+      network: new Meter("network"), disk: new Meter("disk"), pids: new Meter("processes"), gpu: new Meter("GPU"),
     };
-    this.chart = new Chart();
     const others = make("div", { class: "sm-others" }, ...Object.values(this.others).map((meter) => meter.element));
-    this.meters = make("div", { class: "sm-meters" }, this.cpu.element, this.memory.element, this.chart.element, others);
+    this.meters = make("div", { class: "sm-meters" }, this.cpu.element, this.memory.element, others);
     this.element = make(
       "section", { class: "skill-magic-panel" },
-      make("header", {}, make("span", { class: "sm-dot" }), this.skill, this.image, this.state, this.elapsed, this.hint, this.button),
-      this.command, this.notes, this.pull.element,
+      make("header", {}, make("span", { class: "sm-dot" }), this.skill, this.state, this.elapsed, this.hint, this.button),
+      this.command, this.image, this.notes, this.pull.element,
       make("div", { class: "sm-screen" }, this.pane, this.latest),
       this.meters,
     );
@@ -296,8 +294,7 @@ class Panel {
     this.button.setAttribute("aria-label", `${asked ? "kill" : "stop"} ${head.skill}`);
     set(this.hint, can || problem ? "" : "to stop it, interrupt the kernel");
     this.drawPull(head.pull);
-    this.drawUsage(usage);
-    this.chart.draw(points, usage);
+    if (usage) this.drawUsage(usage, points);
     this.drawLines(changed);
     this.tick();
   }
@@ -314,22 +311,22 @@ class Panel {
     return this.pull.draw(`${pull.image}: ${size}${layers}`, pull.total ? pull.current / pull.total : 0);
   }
 
-  drawUsage(usage) {
-    if (!usage) return;
-    const most = Math.round(100 * usage.cpus);
-    const cpu = usage.cpu === null ? `${usage.seconds.toFixed(1)} s` : `${Math.round(usage.cpu)} % of ${most} %`;
-    this.cpu.draw(cpu, (usage.cpu ?? 0) / most);
-    const limit = usage.limit ? ` of ${bytes(usage.limit)}` : "";
-    this.memory.draw(
-      `${bytes(usage.memory)}${limit}, peak ${bytes(usage.peak)}`,
-      usage.limit ? usage.memory / usage.limit : null, usage.limit ? usage.peak / usage.limit : null,
-    );
+  drawUsage(usage, points) {
+    const cpus = `${Number(usage.cpus.toFixed(2))} CPU${usage.cpus === 1 ? "" : "s"}`;
+    const percent = (value) => `${Math.round(value)} % of ${cpus}`;
+    this.cpu.draw(usage.cpu === null ? "measuring" : percent(usage.cpu), (usage.cpu ?? 0) / 100 / usage.cpus);
+    const held = `${bytes(usage.memory)}${usage.limit ? ` of ${bytes(usage.limit)}` : ""}`;
+    this.memory.draw(`${held}, peak ${bytes(usage.peak)}`, usage.limit ? usage.memory / usage.limit : null);
+    const measured = points.filter((point) => point[1] !== null).map((point) => [point[0], point[1]]);
+    const most = Math.max(0, ...measured.map((point) => point[1]));
+    this.charts[0].draw(measured, `CPU up to ${percent(most)}`);
+    this.charts[1].draw(points.map((point) => [point[0], point[2]]), `memory up to ${bytes(usage.peak)}`);
     const { network, disk, pids, gpu } = this.others;
-    network.draw(usage.received || usage.sent ? `↓ ${bytes(usage.received)}  ↑ ${bytes(usage.sent)}` : null);
-    disk.draw(usage.read || usage.written ? `read ${bytes(usage.read)}, wrote ${bytes(usage.written)}` : null);
+    network.draw(usage.received || usage.sent ? `↓ ${bytes(usage.received)} ↑ ${bytes(usage.sent)}` : null);
+    disk.draw(usage.read || usage.written ? `${bytes(usage.read)} read, ${bytes(usage.written)} written` : null);
     pids.draw(usage.pids ? String(usage.pids) : null);
-    const held = usage.gpu_memory === null ? "" : `, ${bytes(usage.gpu_memory)}`;
-    gpu.draw(usage.gpu === null ? null : `${Math.round(usage.gpu)} %${held}`, (usage.gpu ?? 0) / 100);
+    const gpuMemory = usage.gpu_memory === null ? "" : `, ${bytes(usage.gpu_memory)}`;
+    gpu.draw(usage.gpu === null ? null : `${Math.round(usage.gpu)} %${gpuMemory}`, (usage.gpu ?? 0) / 100);
   }
 
   drawLines(changed) {

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..text import plain
+from ..text import label
 from . import card
 from .panel_state import PanelState
 
@@ -63,8 +63,8 @@ class PanelView:
     def begin(self, spec: RunSpec, stop: Callable[[], None]) -> None:
         """Take note of the run; show nothing yet, except for a background run."""
         background = threading.get_ident() != self._thread
-        command = plain(shlex.join((spec.skill, *spec.args)))
-        self._state = PanelState(spec.skill, plain(spec.image), command, background=background)
+        command = label(shlex.join((spec.skill, *spec.args)))
+        self._state = PanelState(spec.skill, label(spec.image), command, background=background)
         for note in spec.notes:
             self._state.note(note)
         self._name, self._stop = spec.skill, stop

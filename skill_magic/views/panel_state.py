@@ -22,7 +22,7 @@ from collections import deque
 from typing import Any
 
 from ..events import Event, Note, Output, Pulling, Started, Usage
-from ..text import Sanitizer, plain
+from ..text import Sanitizer, collapse, colour_after, label, without_colour
 
 LINES = 500  # kept here and in the browser
 WIDTH = 2000  # characters of one line that are shown
@@ -32,26 +32,41 @@ BACKLOG = (
 MESSAGE = (
     12_000  # bytes of line text in one message: at ten a second 120 kB/s, below Jupyter's limit of 1 MB/s
 )
+DRAWINGS = 4  # of one line between two messages that are looked at; the last ones cover the others
 POINTS = 240  # of the chart
 
-_COLOUR = re.compile(r"\x1b\[([0-9;:]*)m")
 _TORN = re.compile(r"\x1b[^m]*\Z")
 
 
 class Line:
-    """One line of output as far as it is known."""
+    """One line of output so far: what was drawn before its last ``\\r``, and what was drawn over that."""
 
-    __slots__ = ("hidden", "number", "stream", "text")
+    __slots__ = ("hidden", "number", "over", "stream", "under")
 
-    def __init__(self, number: int, stream: str, text: str) -> None:
+    def __init__(self, number: int, stream: str, colour: str) -> None:
         self.number = number
         self.stream = stream
-        self.text = text
-        self.hidden = 0  # bytes beyond `text`
+        self.under = ""
+        self.over = colour
+        self.hidden = 0  # characters or, where they were not read, bytes beyond the shown ones
+
+    def add(self, text: str) -> None:
+        """Continue the line; ``text`` has no line end in it."""
+        self.over += text
+        if len(self.over) > WIDTH:
+            self.hidden += len(self.over) - WIDTH
+            self.over = _TORN.sub("", self.over[:WIDTH])
+
+    def draw(self, parts: list[str], colour: str) -> None:
+        """Draw the line anew for each of ``parts``; ``colour`` is in force before the last of them."""
+        self.under = collapse("\r".join((self.under, self.over, *parts[:-1])))[: 2 * WIDTH]
+        self.over, self.hidden = f"\x1b[0m{colour}", 0  # whole, so that nothing adds up over many drawings
+        self.add(parts[-1])
 
     def row(self) -> list[Any]:
         """The form it has in a message."""
-        return [self.number, self.stream, self.text, self.hidden]
+        text = collapse(f"{self.under}\r{self.over}") if self.under else self.over
+        return [self.number, self.stream, _TORN.sub("", text[:WIDTH]), self.hidden]
 
 
 class _Stream:
@@ -60,9 +75,7 @@ class _Stream:
     def __init__(self) -> None:
         self.sanitizer = Sanitizer()
         self.line: Line | None = None  # the line without an end yet
-        self.returned = False  # a "\r" came: the next character starts the line anew
         self.colour = ""  # SGR sequences in force, repeated at the start of each line
-        self.torn = False  # the start of the next line was skipped
 
 
 class Pane:
@@ -114,65 +127,40 @@ class Pane:
         self._size = 0
 
     def _write(self, state: _Stream, stream: str, text: str) -> None:
-        if not text:
-            return
         first, *others = text.split("\r")
-        drawn = [
-            part for part in others if part
-        ]  # each "\r" draws the line anew; only the last drawing is seen
-        before, kept = (text[: text.rindex(drawn[-1])], drawn[-1]) if drawn else ("", first)
-        state.colour = _fold(state.colour, before)
-        if drawn or (state.returned and kept):
-            if state.line is not None:
-                state.line.text, state.line.hidden = "", 0
-            state.returned = False
-        if kept:
+        if state.line is not None or without_colour(text).strip("\r"):
             line = state.line or self._begin(state, stream)
-            if not line.text:
-                line.text = state.colour
-            room = WIDTH - len(line.text)
-            if len(kept) > room:
-                line.hidden += len(kept) - max(room, 0)
-            if room > 0:
-                line.text = (
-                    _TORN.sub("", (line.text + kept)[:WIDTH]) if len(kept) > room else line.text + kept
-                )
-            state.colour = _fold(state.colour, kept)
             self._changed[line.number] = line
-        state.returned = state.returned or (bool(others) and not others[-1])
+            line.add(first)
+            if others:
+                before = colour_after("".join((first, *others[:-1])), state.colour)
+                line.draw(others[-DRAWINGS:], before)
+        state.colour = colour_after(text, state.colour)
 
     def _begin(self, state: _Stream, stream: str) -> Line:
-        line = Line(self.count, stream, state.colour + ("… " if state.torn else ""))
+        state.line = Line(self.count, stream, state.colour)
         self.count += 1
-        self._lines.append(line)
-        state.line, state.torn = line, False
-        return line
+        self._lines.append(state.line)
+        return state.line
 
     def _end(self, state: _Stream, stream: str) -> None:
         line = state.line or self._begin(state, stream)  # an empty line is a line
         self._changed[line.number] = line
-        state.line, state.returned = None, False
+        state.line = None
 
     def _skip(self, stream: str, data: bytes) -> None:
-        """Pass over bytes: count their lines, and remember that the line they end in has lost its start."""
+        """Pass over bytes: count their lines, and how much of the line at hand is not seen."""
         state = self._streams[stream]
-        state.sanitizer = (
-            Sanitizer()
-        )  # a sequence or a character torn in two cannot be continued after the gap
-        ends = data.count(b"\n")
-        if ends:
-            if state.line is None:
-                self.count += ends
-            else:
-                state.line.hidden += data.index(b"\n")
-                self._end(state, stream)
-                self.count += ends - 1
-            state.torn = not data.endswith(b"\n")
-        elif state.line is not None:
-            state.line.hidden += len(data)
+        state.sanitizer = Sanitizer()  # what was torn in two cannot be continued after the gap
+        first, *others = data.split(b"\n", 1)
+        if state.line is not None:
             self._changed[state.line.number] = state.line
-        else:
-            state.torn = True
+            state.line.hidden += len(first)
+            if b"\r" in first:
+                state.line.draw([""], state.colour)
+        if others:
+            self.count += data.count(b"\n") - (state.line is not None)
+            state.line = None
 
 
 class PanelState:
@@ -222,7 +210,7 @@ class PanelState:
 
     def note(self, text: str) -> None:
         """A sentence for the person; the last five are shown."""
-        self._notes.append(plain(text)[:WIDTH])
+        self._notes.append(label(text)[:WIDTH])
         self._head_changed = True
 
     def head(self, now: float) -> dict[str, Any]:
@@ -294,19 +282,6 @@ def _newest(lines: Any, budget: int) -> list[list[Any]]:
             break
         rows.append(row)
     return rows[::-1]
-
-
-def _fold(colour: str, text: str) -> str:
-    """The SGR sequences in force after ``text``."""
-    for found in _COLOUR.finditer(text):
-        codes = found[1]
-        if codes in ("", "0") or codes.startswith("0;"):
-            colour = ""
-        if codes not in ("", "0"):
-            colour += found[0]
-    if len(colour) > 64:  # a tool that never resets: its last few settings are what one would see
-        colour = colour[colour.index("\x1b", len(colour) - 64) :]
-    return colour
 
 
 def _thin(points: list[list[Any]], most: int) -> list[list[Any]]:

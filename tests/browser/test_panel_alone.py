@@ -70,7 +70,7 @@ def test_panel_shows_a_run_and_stop_interrupts_it(notebook: Open) -> None:
     expect(panel.get_by_role("log").get_by_text("red and <b>not bold</b>").first).to_be_visible()
     expect(panel.locator(".sm-stderr").first).to_be_visible()
     assert panel.locator(".sm-line b").count() == 0
-    memory = panel.get_by_role("meter", name="Memory")
+    memory = panel.get_by_role("meter", name="memory")
     before = memory.get_attribute("aria-valuetext")
     assert before
     assert before.endswith("of 512 MiB, peak 191 MiB")
@@ -183,7 +183,7 @@ show(pulling, 60, started=False)
     page = begun(notebook, pulling)
     panel = page.panel(1)
     expect(panel.locator(".sm-state")).to_have_text("pulling")
-    bar = panel.get_by_role("progressbar", name="Pulling")
+    bar = panel.get_by_role("progressbar", name="pulling")
     text = bar.get_attribute("aria-valuetext")
     assert text
     assert text.endswith("of 9 layers")
