@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .host import Host
-from .protected import Entry, Kind, below, clean, entries, exempt, fold, foreign_home
+from .protected import Entry, Kind, below, clean, entries, exempt, fold, foreign_home, session_socket
 
 Relation = Literal["is", "is in", "contains"]
 Identity = tuple[int, int]
@@ -94,6 +94,8 @@ class Judge:
             kind, place = foreign
             if kind != "code" and not (kind == "home" and notebook):
                 yield Hit(kind, path, "is" if folded == place else "is in", place)
+        if session_socket(folded):
+            yield Hit("socket", path, "is", path)
         yield from self._same_inode(path, folded)
 
     def _counts(self, entry: Entry, relation: Relation, folded: str) -> bool:

@@ -153,6 +153,17 @@ def _entries(
     return tuple(found.values())
 
 
+_SESSION = re.compile(
+    r"(?:/private)?(?:/var)?/tmp/(?:ssh-[^/]+(?:/agent\.[0-9]+)?|tmux-[0-9]+|dbus-[^/]+|com\.apple\.launchd\.[^/]+"
+    r"|vscode-(?:ipc|git|ssh)[^/]*)(?:/listeners)?"
+)
+
+
+def session_socket(folded: str) -> bool:
+    """Whether a path below /tmp is where an agent or a session of some user keeps its socket."""
+    return _SESSION.fullmatch(folded) is not None
+
+
 # Homes of other people, and homes seen through another system's eyes: judged like one's own.
 _OTHER_HOME = re.compile(
     r"(?P<home>/root|/(?:home|users|export/home|var/home|(?:mnt/)?[a-z]/users)/[^/]+)(?:/(?P<rest>.*))?"

@@ -18,8 +18,10 @@ FIXTURE: dict[str, Any] = json.loads((CORPUS / "policy_fixture.json").read_text(
 
 
 def _rows() -> Iterator[dict[str, str]]:
-    with (CORPUS / "policy_cases.tsv").open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+    """The corpus, and rows of our own beside it: the neighbours of each case."""
+    for name in ("policy_cases.tsv", "neighbours.tsv"):
+        with (CORPUS / name).open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 ROWS = {row["id"]: row for row in _rows()}
