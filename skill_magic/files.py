@@ -27,33 +27,17 @@ ENTRIES = 20_000
 SECONDS = 0.3
 """Bounds of one look at the directory; beyond them the list of files is cut short, and a note says so."""
 
-SKIPPED = frozenset(
-    {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".nox", ".cache"}
-) | {
-    ".ipynb_checkpoints",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-}
+SKIPPED = frozenset({
+    ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints", ".cache",
+    ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".tox",
+})  # fmt: skip
 """Directories that are not looked into: large, or nobody's results."""
 
-_RUNS_LATER = frozenset(
-    {
-        *(
-            ".git",
-            ".envrc",
-            ".vscode",
-            ".idea",
-            ".venv",
-            "venv",
-            ".pre-commit-config.yaml",
-            ".bashrc",
-            ".profile",
-        ),
-        *("conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py", "noxfile.py", "Makefile"),
-        *("pyproject.toml", "setup.cfg", "tox.ini", "skills.toml", "skill-engine.toml", ".skill-engine.toml"),
-    }
-)
+_RUNS_LATER = frozenset({
+    ".git", ".vscode", ".idea", ".venv", "venv", ".envrc", ".bashrc", ".profile", ".pre-commit-config.yaml",
+    "conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py", "noxfile.py", "Makefile",
+    "pyproject.toml", "setup.cfg", "tox.ini", "skills.toml", "skill-engine.toml", ".skill-engine.toml",
+})  # fmt: skip
 
 
 class FileRefusedError(SkillError):
@@ -148,8 +132,9 @@ class _Snapshot:
 
     def __init__(self, directory: Path, roots: tuple[str, ...]) -> None:
         self.entries: dict[str, _Entry] = {}
-        self.listed: set[str] = set()
         self.complete = True
+        self._roots = roots
+        self._listed: set[str] = set()
         deadline = time.monotonic() + SECONDS
         waiting: deque[str] = deque()
         for root in roots:
@@ -175,10 +160,15 @@ class _Snapshot:
                                 waiting.append(path)
             except OSError:
                 continue  # not readable for the caller: no result of theirs
-            self.listed.add(folder)
+            self._listed.add(folder)
+
+    def knew(self, folder: str) -> bool:
+        """Whether what is not in ``entries`` was not there: ``folder`` was listed whole, or is new."""
+        return folder in self._listed or not (folder in self.entries or folder in self._roots)
 
     def _add(self, path: str, facts: os.stat_result) -> None:
-        self.entries[path] = _Entry(facts.st_mode, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        # The time of the last change of the inode: unlike that of the content, no program can set it back.
+        self.entries[path] = _Entry(facts.st_mode, facts.st_size, facts.st_ctime_ns, facts.st_ino)
 
 
 class Watch:
@@ -188,6 +178,7 @@ class Watch:
         self._directory = spec.directory
         self._roots = tuple(_writable(spec))
         self._ignored = {host.notebook} if host.notebook else set()
+        self._began = time.time_ns()
         self._before = _Snapshot(self._directory, self._roots)
 
     def changes(self) -> tuple[tuple[FileChange, ...], tuple[str, ...]]:
@@ -197,12 +188,11 @@ class Watch:
         planted: list[str] = []
         for path, now in sorted(after.entries.items()):
             was = before.entries.get(path)
-            parent = path.rpartition("/")[0]
+            if was is not None and was.changed > self._began:
+                was = None  # it came while the first look was still going on
             if was == now or self._directory / path in self._ignored:
                 continue
-            if was is None and parent in before.entries and parent not in before.listed:
-                continue  # the first look did not get there: nobody knows whether it is new
-            if was is None and not before.complete and parent == "" and parent not in before.listed:
+            if was is None and not before.knew(path.rpartition("/")[0]):
                 continue
             if was is None and _runs_later(path):
                 planted.append(path)

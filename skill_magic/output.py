@@ -1,8 +1,8 @@
 """Keeping what a tool wrote: every byte, in memory while it is little, in files once it is much.
 
 A stream's first :data:`MEMORY_LIMIT` bytes are held in memory; a stream that goes on is moved to a log file
-below ``CACHE/runs/`` and grows there. Results read it from there when asked. Old logs are removed when a new
-one is begun.
+below ``CACHE/runs/`` and grows there. Results read it from there when asked. See :mod:`skill_magic.logs`
+for how long.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import fcntl
 import os
 import re
 import shutil
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_hex
 from typing import BinaryIO, Literal
 
 from .errors import SkillError
+from .logs import KEEP_DAYS, KEEP_RUNS, make_directory
 
 StreamName = Literal["stdout", "stderr"]
 
@@ -30,11 +29,6 @@ MEMORY_LIMIT = 1024 * 1024
 HEAD_LIMIT = 32 * 1024
 TAIL_LIMIT = 32 * 1024
 """Bytes of output, both streams together, that a card can show from its start and from its end."""
-
-KEEP_RUNS = 20
-KEEP_DAYS = 7
-KEEP_BYTES = 1024**3
-"""Retention of logs: so many runs, so old, so large together. A log being written is never removed."""
 
 FREE_FLOOR = 512 * 1024 * 1024
 """Bytes that a log leaves free on its disk; a tool that writes without end must not fill the machine."""
@@ -278,48 +272,3 @@ class Shown:
             if not data:
                 self._tail.popleft()
         return tuple(taken)
-
-
-def make_directory(runs: Path) -> Path:
-    """A new private log directory below ``runs``; old ones are removed first, see :func:`prune`."""
-    runs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    prune(runs)
-    own = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}"
-    own.mkdir(mode=0o700)
-    return own
-
-
-def prune(runs: Path, *, now: float | None = None) -> list[Path]:
-    """Remove what retention does not keep and return it. Only directories with logs in them are touched."""
-    moment = time.time() if now is None else now
-    found: list[tuple[float, int, Path]] = []
-    for directory in runs.iterdir():
-        logs = [path for path in directory.glob("*.log") if not path.is_symlink()]
-        if directory.is_symlink() or not logs or any(_in_use(path) for path in logs):
-            continue
-        facts = [path.stat() for path in logs]
-        found.append((max(fact.st_mtime for fact in facts), sum(fact.st_size for fact in facts), directory))
-    removed: list[Path] = []
-    total = 0
-    for position, (changed, size, directory) in enumerate(sorted(found, reverse=True)):
-        total += size
-        if position >= KEEP_RUNS - 1 or total > KEEP_BYTES or changed < moment - KEEP_DAYS * 86_400:
-            shutil.rmtree(directory, ignore_errors=True)
-            removed.append(directory)
-    return removed
-
-
-def _in_use(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,12 +81,13 @@ def previews(result: RunResult) -> Iterator[Preview]:
                 media = recognise(data)
                 if media is None or media.width * media.height > PIXELS:
                     continue
-                if change.size <= room:
-                    data += file.read(room - len(data) + 1)
+                if os.fstat(file.fileno()).st_size <= room:
+                    data += file.read(room + 1)
+                whole = not file.read(1)
         except (SkillError, OSError):  # gone, replaced by a link, not readable: it is listed, that is all
             continue
         source = address(change.path)
-        if change.size == len(data) <= room:
+        if whole and len(data) <= room:
             room -= len(data)
             source = f"data:{media.mime};base64,{base64.b64encode(data).decode()}"
         shown += 1

@@ -1,0 +1,66 @@
+"""Where logs of long output are kept (``CACHE/runs/TIME-RANDOM/{stdout,stderr}.log``), and for how long.
+
+Old ones are removed when a new one is begun; nothing runs in the background.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+from secrets import token_hex
+
+KEEP_RUNS = 20
+KEEP_DAYS = 7
+KEEP_BYTES = 1024**3
+"""Retention of logs: so many runs, so old, so large together. A log being written is never removed."""
+
+
+def make_directory(runs: Path) -> Path:
+    """A new private log directory below ``runs``; old ones are removed first, see :func:`prune`."""
+    runs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    prune(runs)
+    own = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}"
+    own.mkdir(mode=0o700)
+    return own
+
+
+def prune(runs: Path, *, now: float | None = None) -> list[Path]:
+    """Remove what retention does not keep and return it. Only directories with logs in them are touched."""
+    moment = time.time() if now is None else now
+    found: list[tuple[float, int, Path]] = []
+    for directory in runs.iterdir():
+        logs = [path for path in directory.glob("*.log") if not path.is_symlink()]
+        if directory.is_symlink() or not logs or any(_in_use(path) for path in logs):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another process prunes too
+            facts = [path.stat() for path in logs]
+            size = sum(fact.st_size for fact in facts)
+            found.append((max(fact.st_mtime for fact in facts), size, directory))
+    removed: list[Path] = []
+    total = 0
+    for position, (changed, size, directory) in enumerate(sorted(found, reverse=True)):
+        total += size
+        if position >= KEEP_RUNS - 1 or total > KEEP_BYTES or changed < moment - KEEP_DAYS * 86_400:
+            shutil.rmtree(directory, ignore_errors=True)
+            removed.append(directory)
+    return removed
+
+
+def _in_use(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
