@@ -1,8 +1,8 @@
 """Channel: events from the thread that minds a container to the one that shows them.
 
-Bounded by bytes, so that a tool that floods its output is slowed to the reader's pace instead of filling the memory.
-The bound gives way when the run is being stopped: an engine of 20.10 lets ``kill`` hang for as long as nobody reads
-the attached stream.
+Bounded by bytes, so that a tool that floods its output is slowed to the reader's pace instead of filling the
+memory. The bound gives way when the run is being stopped: an engine of 20.10 lets ``kill`` hang for as long
+as nobody reads the attached stream.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MERGE = 1 << 16
 """Output that waits is joined up to this many bytes: a million short lines become some thousand events."""
 
 PATIENCE = 0.25
-"""Seconds that one chunk waits for a reader once the run is being stopped; then it is dropped, and counted."""
+"""Seconds without a reader, once the run is being stopped, after which output is dropped and counted."""
 
 
 class Channel:
@@ -40,6 +40,7 @@ class Channel:
         self._ended = False
         self._error: BaseException | None = None
         self._hurry = False
+        self._nobody = False  # the reader let PATIENCE pass without taking anything
         self._abandoned = False
 
     def put(self, event: Event) -> None:
@@ -99,6 +100,7 @@ class Channel:
                     return None
                 self._changed.wait(left)
             event = self._events.popleft()
+            self._nobody = False
             if isinstance(event, Output):
                 self._waiting -= len(event.data)
                 self._changed.notify_all()
@@ -131,7 +133,8 @@ class Channel:
             if self._hurry and until is None:
                 until = time.monotonic() + PATIENCE
             left = None if until is None else until - time.monotonic()
-            if left is not None and left <= 0:
+            if left is not None and (left <= 0 or self._nobody):
+                self._nobody = True
                 return False
             self._changed.wait(left)
         return not (self._ended or self._abandoned)

@@ -17,8 +17,6 @@ from .failures import os_error, translate
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from docker import APIClient
-
     from ..host import EngineAddress, Host
 
 __all__ = ["Engine", "connect"]
@@ -27,7 +25,8 @@ CONNECT_TIMEOUT = 5.0
 """Seconds within which a living engine accepts a connection and names its version."""
 
 CALL_TIMEOUT = 120.0
-"""Seconds for one call. Long, because a slow disk can hold up a create; a dead engine is found by its own watch."""
+"""Seconds for one call. Long, because a slow disk can hold up a create; a dead engine is found by its own
+watch."""
 
 _engines: dict[tuple[int, str, str], Engine] = {}
 _lock = threading.Lock()
@@ -42,7 +41,7 @@ class Engine:
     def __init__(self, address: EngineAddress) -> None:
         self.address = address
         self._pid = -1
-        self._client: APIClient | None = None
+        self._client: Any = None
         self._client_lock = threading.Lock()
         self.last_sweep: float | None = None
 
@@ -50,8 +49,9 @@ class Engine:
         return f"Engine({self.address.url!r}, {self.address.source!r})"
 
     @property
-    def api(self) -> APIClient:
-        """The low-level client. A forked child gets its own: two processes must not share a connection."""
+    def api(self) -> Any:
+        """docker-py's low-level client (untyped: so are most of its methods). A forked child gets its own:
+        two processes must not share a connection."""
         client = self._client
         if client is not None and self._pid == os.getpid():
             return client
@@ -123,13 +123,16 @@ class Engine:
 
 
 def connect(host: Host) -> Engine:
-    """Connect to the engine that ``host.engine`` names. One value per engine and process; a lost one is tried anew.
+    """Connect to the engine that ``host.engine`` names. One value per engine and process; a lost one is tried
+    anew.
 
     :raises EngineUnavailable: nothing answers there; ``problem`` says which of the five it is.
     """
     address = host.engine
     if address is None:
         raise _nothing_found()
+    if address.problem:
+        raise EngineUnavailable(address.reason, address.fix, problem=address.problem)
     key = (os.getpid(), address.url, str(address.tls or ""))
     with _lock:
         engine = _engines.get(key)
@@ -142,25 +145,25 @@ def connect(host: Host) -> Engine:
     return engine
 
 
-def _client(address: EngineAddress) -> APIClient:
+def _client(address: EngineAddress) -> Any:
     import docker
     import docker.errors
     import requests
 
     if address.url.startswith("ssh://"):
         raise EngineUnavailable(
-            f"the engine at {address.url} ({address.source}) is reached over ssh, which skill_magic does not speak",
+            f"the engine at {address.url} ({address.source}) is behind ssh, which skill_magic does not speak",
             "Forward its socket (`ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`) and set "
             "DOCKER_HOST=unix:///tmp/docker.sock; or run the notebook on that machine.",
             problem="no-client",
         )
     _knock(address)
     try:
-        client = docker.APIClient(
+        client: Any = docker.APIClient(
             base_url=address.url,
             version="auto",
             timeout=int(CONNECT_TIMEOUT),
-            tls=_tls(address.tls) if address.tls is not None else False,
+            tls=_tls(address.tls, verify=address.tls_verify) if address.tls is not None else False,
         )
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise _unavailable(address, error) from error
@@ -171,19 +174,19 @@ def _client(address: EngineAddress) -> APIClient:
     return client
 
 
-def _tls(directory: Path) -> Any:
+def _tls(directory: Path, *, verify: bool) -> Any:
     from docker.tls import TLSConfig
 
-    files = [directory / name for name in ("ca.pem", "cert.pem", "key.pem")]
-    missing = [file.name for file in files if not file.is_file()]
+    needed = ["cert.pem", "key.pem", *(["ca.pem"] if verify else [])]
+    missing = [name for name in needed if not (directory / name).is_file()]
     if missing:
         raise EngineUnavailable(
             f"the engine's certificates are incomplete: {directory} has no {', '.join(missing)}",
             "Set DOCKER_CERT_PATH to the directory that holds ca.pem, cert.pem and key.pem.",
             problem="no-client",
         )
-    authority, certificate, key = map(str, files)
-    return TLSConfig(client_cert=(certificate, key), ca_cert=authority, verify=True)
+    pair = (str(directory / "cert.pem"), str(directory / "key.pem"))
+    return TLSConfig(client_cert=pair, ca_cert=str(directory / "ca.pem") if verify else None, verify=verify)
 
 
 def _knock(address: EngineAddress) -> None:
@@ -241,6 +244,6 @@ def _nothing_found() -> EngineUnavailable:
         )
     return EngineUnavailable(
         "there is no Docker on this machine: neither a docker command nor an engine's socket",
-        "Install Docker (https://docs.docker.com/engine/install/), or set DOCKER_HOST to an engine elsewhere.",
+        "Install Docker (https://docs.docker.com/engine/install/), or set DOCKER_HOST to another engine.",
         problem="no-client",
     )

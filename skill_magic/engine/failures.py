@@ -21,7 +21,8 @@ def explain(error: BaseException) -> str:
 
 
 def os_error(error: BaseException) -> OSError | None:
-    """The operating system's error at the bottom of a requests or urllib3 exception, which wrap it several deep."""
+    """The operating system's error at the bottom of a requests or urllib3 exception, which wrap it several
+    deep."""
     seen: set[int] = set()
     stack: list[object] = [error]
     while stack:

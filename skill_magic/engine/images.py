@@ -105,8 +105,8 @@ def facts_of(found: Mapping[str, Any], image: str) -> ImageFacts:
 def require_gpu(engine: Engine) -> None:
     """Check, before anything is pulled, that the engine can give a GPU to a container.
 
-    An engine can when it knows the ``nvidia`` runtime or a CDI device of NVIDIA, or when the toolkit's hook is on its
-    PATH, which a local engine shares with us (moby, ``daemon/nvidia_linux.go``).
+    An engine can when it knows the ``nvidia`` runtime or a CDI device of NVIDIA, or when the toolkit's hook
+    is on its PATH, which a local engine shares with us (moby, ``daemon/nvidia_linux.go``).
 
     :raises GpuUnavailable: naming what is missing.
     """
@@ -211,7 +211,8 @@ def _pull(
 
 
 class _Job:
-    # The pull in a thread of its own: the engine may be silent for long, and an interrupt must not wait for it.
+    # The pull in a thread of its own: the engine may be silent for long, and an interrupt must not wait for
+    # it.
 
     def __init__(self, engine: Engine, image: str, platform: str | None) -> None:
         self.items: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
@@ -259,7 +260,8 @@ def _authentication(engine: Engine, repository: str) -> dict[str, str]:
     import docker.auth
     import docker.errors
 
-    # The file may have changed since the client was made: `docker login` in a terminal must not need a new kernel.
+    # The file may have changed since the client was made: `docker login` in a terminal must not need a new
+    # kernel.
     engine.api.reload_config()
     registry, _ = docker.auth.resolve_repository_name(repository)
     try:
@@ -273,7 +275,7 @@ def _authentication(engine: Engine, repository: str) -> dict[str, str]:
         ) from error
     if not header:
         return {}
-    return {"X-Registry-Auth": header.decode("ascii") if isinstance(header, bytes) else str(header)}
+    return {"X-Registry-Auth": header.decode("ascii")}
 
 
 _UNREACHABLE = (

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Life", "ended_state"]
 
 WAIT = 5.0
-"""Seconds of one call that waits for the tool's end; then the next, so that a lost engine is noticed in between."""
+"""Seconds of one call that waits for the tool's end; then the next, so that a lost engine is noticed in
+between."""
 
 REMOVAL = 600.0
 """Seconds during which a container that could not be removed (the engine was away) is tried again."""
@@ -89,7 +90,8 @@ class Life:
             self._watch.stop()
 
     def lose(self, error: EngineLost) -> None:
-        """The engine does not answer: tell the consumer at once, whatever the life's own thread is waiting for."""
+        """The engine does not answer: tell the consumer at once, whatever the life's own thread is waiting
+        for."""
         self._lost = error
         self.channel.close(error)
         self.ended.set()
@@ -143,13 +145,14 @@ class Life:
                 self._remove()
 
     def _body(self, spec: RunSpec, facts: ImageFacts) -> dict[str, Any]:
-        try:
-            from .arguments import create_body
-        except ImportError:
-            from .provisional import create_body
+        from .arguments import create_body
 
         labels = session.current().labels(spec, self.host, keep=self.keep)
-        body = create_body(spec, facts, name=self.name, labels=labels)
+        try:
+            body = create_body(spec, facts, name=self.name, labels=labels)
+        except ValueError as error:
+            # The policy has let something through that no request can hold; nothing is made of it.
+            raise EngineError(f"nothing was started: {error}") from error
         if self.keep:
             # Somebody else is to read what it writes, so the engine must keep it; bounded.
             driver = "k8s-file" if self.engine.podman else "local"
@@ -161,11 +164,7 @@ class Life:
 
     def _compare(self, body: Mapping[str, Any], facts: ImageFacts) -> None:
         from ..mounts import recheck
-
-        try:
-            from .verify import differences
-        except ImportError:
-            from .provisional import differences
+        from .verify import differences
 
         found = self._inspect()
         unlike = list(differences(body, found))
@@ -190,7 +189,8 @@ class Life:
     def _live(self, facts: ImageFacts) -> tuple[State, Mapping[str, Any]]:
         assert self.container is not None  # noqa: S101 - it was just created
         with translate("attach to the container"):
-            # Over TLS one connection can neither be closed by half nor be read and written by two threads at once.
+            # Over TLS one connection can neither be closed by half nor be read and written by two threads at
+            # once.
             apart = self.spec.stdin and self.engine.address.tls is not None
             self._attachment = Attachment(
                 self.engine.api, self.container, stdin=self.spec.stdin and not apart
@@ -209,7 +209,7 @@ class Life:
                 self.channel.put(output)
             self._watch.last_sample()
             return self._wait()
-        except _NotStarted as error:
+        except _NotStartedError as error:
             return "failed", {"ExitCode": error.exit_code, "Error": str(error)}
         finally:
             self.ended.set()
@@ -228,7 +228,7 @@ class Life:
                 code = _exit_code_of(explain(error))
                 if code is None:
                     raise
-                raise _NotStarted(explain(error), code) from error
+                raise _NotStartedError(explain(error), code) from error
 
     def _feed(self, attachment: Attachment) -> None:
         threading.Thread(
@@ -308,7 +308,7 @@ class Life:
                     return
 
 
-class _NotStarted(Exception):
+class _NotStartedError(Exception):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code

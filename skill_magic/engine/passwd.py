@@ -1,14 +1,131 @@
-"""The passwd entry of the caller: programs that ask who they are (psql, node, getpass) must get an answer."""
+"""The passwd entry of the caller: programs that ask who they are (psql, node, getpass) must get an answer.
+
+A container that runs as the caller's uid knows no such user. The image's own /etc/passwd with one line more
+is mounted read-only over it, which works with a read-only root as well and leaves the image's file as it is.
+It is made once per image and uid. Not on an engine elsewhere, which cannot see the file.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import re
+import tarfile
+import tempfile
+import uuid
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from ..errors import EngineError
+from ..spec import Mount
+from . import session
+from .failures import translate
 
 if TYPE_CHECKING:
     from ..host import Host
     from ..spec import ImageFacts, RunSpec
     from .connect import Engine
 
+__all__ = ["with_entry", "with_line"]
+
+PATH = "/etc/passwd"
+
+LARGEST = 1 << 20
+"""Bytes; an image's passwd file beyond them is left alone."""
+
 
 def with_entry(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:
-    return spec
+    """``spec``, with the mount of a passwd file where the image has no entry for the numeric user.
+
+    Whatever prevents it (no room in the cache directory, an image without a readable file) leaves ``spec`` as
+    it is.
+    """
+    match = re.fullmatch(r"([0-9]+)(?::([0-9]+))?", spec.user or "")
+    if match is None or int(match[1]) == 0 or not engine.local or _taken(spec):
+        return spec
+    uid, gid = int(match[1]), int(match[2] or 0)
+    folder = host.cache_dir / "passwd"
+    file = folder / f"{facts.id.removeprefix('sha256:')[:32]}-{uid}-{gid}"
+    try:
+        if not file.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            text = _of_image(engine, spec, host, facts)
+            home = next((one.value for one in spec.environment if one.name == "HOME"), "/tmp")  # noqa: S108
+            _write(file, with_line(text, uid, gid, host.user if uid == host.uid else "", home) or "")
+        if not file.stat().st_size:
+            return spec  # the image knows the user
+    except (OSError, EngineError, tarfile.TarError):
+        return spec
+    mount = Mount("bind", PATH, str(file.resolve()), read_only=True, ours=True)
+    return replace(spec, mounts=(*spec.mounts, mount))
+
+
+def with_line(text: str, uid: int, gid: int, name: str, home: str) -> str | None:
+    """A passwd file with a line for ``uid``; ``None`` where it has one."""
+    fields = [line.split(":") for line in text.splitlines()]
+    if any(len(line) > 2 and line[2] == str(uid) for line in fields):
+        return None
+    names = {line[0] for line in fields}
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", name) or name in names:
+        name = next(one for one in ("skill", f"skill{uid}", uuid.uuid4().hex) if one not in names)
+    if not re.fullmatch(r"/[^:\n\0]*", home):
+        home = "/"
+    separator = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{separator}{name}:x:{uid}:{gid}:{name}:{home}:/bin/sh\n"
+
+
+def _taken(spec: RunSpec) -> bool:
+    # A mount of the manifest's own at or above the file is what its author wants there.
+    above = {PATH, *(str(parent) for parent in PurePosixPath(PATH).parents)}
+    return any(mount.target in above for mount in spec.mounts)
+
+
+def _of_image(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> str:
+    """The image's passwd file, read out of a container that is never started; empty where it has none."""
+    import docker.errors
+
+    here = session.current()
+    here.protect(engine)
+    body = {
+        "Image": facts.id,
+        "Entrypoint": ["true"],
+        "Labels": here.labels(spec, host, keep=False),
+        "NetworkDisabled": True,
+        "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "none", "Config": {}}},
+    }
+    name = f"skill-look-{uuid.uuid4().hex[:8]}"
+    with translate("look into the image"):
+        container = engine.api.create_container_from_config(body, name)["Id"]
+        try:
+            chunks, _ = engine.api.get_archive(container, PATH)
+            packed = b""
+            for chunk in chunks:
+                packed += chunk
+                if len(packed) > LARGEST:
+                    raise EngineError(f"the image's {PATH} is too large")
+        except docker.errors.NotFound:
+            return ""
+        finally:
+            engine.api.remove_container(container, v=True, force=True)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive:
+            found = archive.extractfile(member) if member.isreg() else None
+            if found is not None:
+                return found.read().decode("utf-8", "surrogateescape")
+    raise EngineError(f"the image's {PATH} is not a file")
+
+
+def _write(file: Path, text: str) -> None:
+    # Two runs may make it at once; each renames a whole file into place.
+    number, name = tempfile.mkstemp(dir=file.parent)
+    try:
+        with os.fdopen(number, "wb") as target:
+            target.write(text.encode("utf-8", "surrogateescape"))
+            os.fchmod(target.fileno(), 0o644)  # the tool reads it as another user
+        Path(name).replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -23,6 +23,9 @@ __all__ = ["Container", "containers", "find", "logs", "remove", "stop", "sweep"]
 SWEEP_INTERVAL = 30.0
 """Seconds within which a second sweep of one engine is not worth its call."""
 
+FRESH = 60.0
+"""Seconds for which a container of this process that belongs to no run is left alone."""
+
 
 @dataclass(frozen=True)
 class Container:
@@ -30,8 +33,8 @@ class Container:
 
     :param state: the engine's word: ``created``, ``running``, ``paused``, ``exited``, ``dead``, ``removing``.
     :param created: seconds since the epoch. :param directory: the notebook's directory it was started for.
-    :param alive: whether the process that started it still runs; ``None`` where that cannot be known from here
-        (another machine or another person).
+    :param alive: whether the process that started it still runs; ``None`` where that cannot be known from
+        here (another machine or another person).
     :param ours: whether this very process started it.
     :param keep: started to outlive its process. :param remove: to be removed at its end (``rm``).
     :param earlier_boot: started before this machine was, or on another machine.
@@ -164,8 +167,8 @@ def sweep(engine: Engine, host: Host, *, force: bool = False) -> tuple[str, ...]
     """Remove what dead processes of this person have left on the engine; returns the names.
 
     A container counts as left behind when its process is known to be dead: same person, same boot of the same
-    machine, same pid namespace, and no process of that pid and start time. One of an earlier boot does when it does not
-    run and the engine is this machine's own. Kept ones stay.
+    machine, same pid namespace, and no process of that pid and start time. One of an earlier boot does when
+    it does not run and the engine is this machine's own. Kept ones stay.
 
     :param force: also when the last sweep was less than half a minute ago.
     :raises EngineError: the engine did not answer; what it refuses to remove is left for the next time.
@@ -188,8 +191,10 @@ def sweep(engine: Engine, host: Host, *, force: bool = False) -> tuple[str, ...]
 
 def _left_behind(engine: Engine, one: Container) -> bool:
     if one.ours:
-        # Of this process, but no run of it any more: the engine was away when it was to be removed.
-        return one.name not in session.current().live and not one.keep and one.remove
+        # Of this process, but no run of it any more: the engine was away when it was to be removed. What is
+        # new may belong to a look into an image, which is no run.
+        forgotten = one.name not in session.current().live and time.time() - one.created > FRESH
+        return forgotten and not one.keep and one.remove
     if one.orphan:
         return True
     return (
@@ -213,7 +218,7 @@ def _container(entry: Mapping[str, Any]) -> Container:
         id=str(entry["Id"]),
         name=str(names[0]).removeprefix("/"),
         skill=label("skill"),
-        image=str(entry.get("Image") or ""),
+        image=label("image") or str(entry.get("Image") or ""),
         state=str(entry.get("State") or ""),
         status=str(entry.get("Status") or ""),
         created=float(entry.get("Created") or 0),

@@ -1,7 +1,8 @@
 """Run: one container's life, from its image to its removal, as a stream of events.
 
-The life is led by a daemon thread of its own, so that an interrupt in the thread that reads the events can never
-leave a container behind. The reader takes events from a bounded queue, and what goes wrong is raised to it there.
+The life is led by a daemon thread of its own, so that an interrupt in the thread that reads the events can
+never leave a container behind. The reader takes events from a bounded queue, and what goes wrong is raised to
+it there.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ class Run:
     ...     print(event)
 
     The events are those of ``skill_magic.events`` in their order; iteration ends after ``Finished``, when the
-    container is gone (or kept, where that was asked for). Raised from the iterator: PolicyError when a gate closes,
-    ImageError, GpuUnavailable, EngineError when the engine refuses, EngineLost when it stops answering.
+    container is gone (or kept, where that was asked for). Raised from the iterator: PolicyError when a gate
+    closes, ImageError, GpuUnavailable, EngineError when the engine refuses, EngineLost when it stops
+    answering.
 
     :param stdin: bytes, or an open binary file, for the tool's standard input; closed after its last byte.
     :param check_image: the policy's look at the image; raises to refuse it.
-    :param keep: outlive this process: what the tool writes is kept by the engine for ``logs`` and a later kernel.
+    :param keep: outlive this process: what the tool writes is kept by the engine for ``logs`` and a later
+        kernel.
     """
 
     def __init__(
@@ -91,7 +94,8 @@ class Run:
         return self._channel.done
 
     def next(self, timeout: float | None = None) -> Event | None:
-        """The next event; ``None`` after ``timeout`` seconds without one, or when there are no more (``done``).
+        """The next event; ``None`` after ``timeout`` seconds without one, or when there are no more
+        (``done``).
 
         :raises SkillError: what went wrong, once the events before it are read.
         """
@@ -154,7 +158,8 @@ class Run:
             session.current().leave(self)
 
     def _despair(self) -> None:
-        # An engine that hangs in a call (create, start) leaves the thread there; the person must not wait with it.
+        # An engine that hangs in a call (create, start) leaves the thread there; the person must not wait
+        # with it.
         if self._stop_time is None or time.monotonic() - self._stop_time < STOP_LIMIT or self._life.over:
             return
         error: EngineLost = lost()

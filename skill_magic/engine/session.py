@@ -1,8 +1,8 @@
 """Session: which process a container belongs to, and that nothing of it is left when the process is gone.
 
-Three things take a container away when its process cannot: an ``atexit`` handler (a normal end), the watchdog (a
-process of its own that outlives a SIGKILL, see ``watchdog.py``) and ``reaper.sweep`` in the next process of the same
-person (the machine's control group was killed as a whole, or the engine was away at the time).
+Three things take a container away when its process cannot: an ``atexit`` handler (a normal end), the watchdog
+(a process of its own that outlives a SIGKILL, see ``watchdog.py``) and ``reaper.sweep`` in the next process
+of the same person (the machine's control group was killed as a whole, or the engine was away at the time).
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ PROTOCOL_DONE = b"q"
 class Live(Protocol):
     """A run of this process that is not over."""
 
-    name: str
-    keep: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def keep(self) -> bool: ...
 
     def stop(self) -> None: ...
 
@@ -65,6 +68,7 @@ class Session:
             "boot-id": boot_id(),
             "user": str(host.uid),
             "skill": spec.skill,
+            "image": spec.image,
             "keep": "true" if keep else "false",
             "rm": "true" if spec.remove else "false",
             "directory": str(spec.directory),
@@ -88,10 +92,11 @@ class Session:
             return dict(self._live)
 
     def protect(self, engine: Engine) -> None:
-        """Have a watchdog for ``engine``: one per engine, started with the first container, ended with this process.
+        """Have a watchdog for ``engine``: one per engine, started with the first container, ended with this
+        process.
 
-        It costs some milliseconds once. Where none can be had (no interpreter to start, an exhausted process table)
-        the run goes on: ``atexit`` and the next sweep remain.
+        It costs some milliseconds once. Where none can be had (no interpreter to start, an exhausted process
+        table) the run goes on: ``atexit`` and the next sweep remain.
         """
         url = engine.address.url
         with self._lock:
@@ -145,7 +150,8 @@ def _start_watchdog(engine: Engine, session: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # Not in our process group: what kills a kernel kills its group, and Ctrl-C in a terminal reaches all of it.
+        # Not in our process group: what kills a kernel kills its group, and Ctrl-C in a terminal reaches all
+        # of it.
         start_new_session=True,
         cwd="/",
         bufsize=0,
@@ -153,7 +159,8 @@ def _start_watchdog(engine: Engine, session: str) -> subprocess.Popen[bytes]:
 
 
 def process_start(pid: int) -> str:
-    """When process ``pid`` started, in a form to compare only; an empty string where there is no such process."""
+    """When process ``pid`` started, in a form to compare only; an empty string where there is no such
+    process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -182,7 +189,8 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """The namespace in which a pid has a meaning: kernels in two containers may share a machine and an engine."""
+    """The namespace in which a pid has a meaning: kernels in two containers may share a machine and an
+    engine."""
     with contextlib.suppress(OSError):
         return os.readlink("/proc/self/ns/pid")
     return ""

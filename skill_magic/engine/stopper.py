@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Stopper"]
 
 STEPS = ((0.0, "SIGINT"), (0.7, "SIGTERM"), (1.3, "SIGKILL"))
-"""Seconds after the stop and the signal sent then; what is left of two seconds is for the container's removal."""
+"""Seconds after the stop and the signal sent then; what is left of two seconds is for the container's
+removal."""
 
 RETRY = 0.05
 
@@ -57,8 +58,8 @@ class Stopper:
 
     def _work(self) -> None:
         begun = time.monotonic()
-        # Before it runs there is nothing to signal: the life itself looks at `state` between its steps. The clock
-        # of the grace starts when it runs.
+        # Before it runs there is nothing to signal: the life itself looks at `state` between its steps. The
+        # clock of the grace starts when it runs.
         while not self._life.running.wait(RETRY):
             if self._life.ended.is_set():
                 return
@@ -86,8 +87,8 @@ class Stopper:
         container = self._life.container
         if container is None:
             return
-        # A refusal (409) says that it does not run any more; silence is for the watch over the engine to judge, and
-        # must not hold up the harsher signal.
+        # A refusal (409) says that it does not run any more; silence is for the watch over the engine to
+        # judge, and must not hold up the harsher signal.
         with contextlib.suppress(docker.errors.DockerException, requests.RequestException, OSError):
             api = self._engine.api
             url = f"{api.base_url}/v{api.api_version}/containers/{container}/kill"

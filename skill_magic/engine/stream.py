@@ -10,12 +10,9 @@ import json
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from ..events import Output
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 __all__ = ["Attachment", "Demultiplexer", "Response"]
 
@@ -71,7 +68,7 @@ class Attachment:
     :param output: attach to what it writes.
     """
 
-    def __init__(self, api: APIClient, container: str, *, stdin: bool, output: bool = True) -> None:
+    def __init__(self, api: Any, container: str, *, stdin: bool, output: bool = True) -> None:
         params = {
             "stream": 1,
             **({"stdout": 1, "stderr": 1} if output else {}),
@@ -98,7 +95,8 @@ class Attachment:
             yield from split.feed(view[:size])
 
     def send(self, source: bytes | BinaryIO) -> None:
-        """Write all of ``source`` to the tool's standard input, then close that. Blocks; run it in a thread."""
+        """Write all of ``source`` to the tool's standard input, then close that. Blocks; run it in a
+        thread."""
         assert self._write is not None  # noqa: S101 - attached without stdin there is nothing to send to
         # A tool may end without having read all of its input.
         with contextlib.suppress(OSError):
@@ -136,13 +134,16 @@ class Response:
 
     def __init__(
         self,
-        api: APIClient,
+        api: Any,
         method: str,
         path: str,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._response = api.request(
+        import docker.errors
+        import requests
+
+        self._response: Any = api.request(
             method,
             f"{api.base_url}/v{api.api_version}{path}",
             params=params,
@@ -151,7 +152,10 @@ class Response:
             timeout=None,
         )
         self._closed = threading.Event()
-        api._raise_for_status(self._response)
+        try:
+            self._response.raise_for_status()
+        except requests.HTTPError as error:
+            docker.errors.create_api_error_from_http_exception(error)
 
     def chunks(self) -> Iterator[bytes]:
         """The body's bytes as they arrive; ends early when :meth:`close` is called."""

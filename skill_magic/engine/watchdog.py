@@ -2,11 +2,12 @@
 
 Run as a script of its own, in a session of its own, with nothing but the standard library::
 
-    python -I -S watchdog.py '{"url": "unix:///var/run/docker.sock", "tls": "", "label": "skill-magic.session=…"}'
+    python -I -S watchdog.py '{"url": "unix:///var/run/docker.sock", "tls": "", "label":
+    "skill-magic.session=…"}'
 
-Standard input is a pipe whose other end only the watched process holds. Its end says that the process is gone; a ``q``
-before it says that nothing needs to be done. The modules that talk to an engine are imported only then, so that
-an idle watchdog stays small.
+Standard input is a pipe whose other end only the watched process holds. Its end says that the process is
+gone; a ``q`` before it says that nothing needs to be done. The modules that talk to an engine are imported
+only then, so that an idle watchdog stays small.
 """
 
 import contextlib
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 ROUNDS = (0.0, 0.1, 0.3, 0.6, 1.0, 1.0)
-"""Pauses in seconds before each look at the engine. More than one look: a request to create a container that the dead
-process had sent may take effect after the first. Together they stay below the five seconds that are promised."""
+"""Pauses in seconds before each look at the engine. More than one look: a request to create a container that
+the dead process had sent may take effect after the first. Together they stay below the five seconds that are
+promised."""
 
 LIFETIME = 4.5
 """Seconds after the process's end when the watchdog itself is gone, whatever the engine does."""
@@ -45,7 +47,8 @@ def main(argument: str) -> None:
 def wait(pipe: int, parent: int) -> bool:
     """Wait until the watched process is gone; whether its containers are to be taken away.
 
-    A child that the process forked without exec may hold the pipe open after it, so its pid is watched as well.
+    A child that the process forked without exec may hold the pipe open after it, so its pid is watched as
+    well.
     """
     poll = select.poll()
     poll.register(pipe, select.POLLIN | select.POLLHUP)
@@ -63,7 +66,8 @@ def wait(pipe: int, parent: int) -> bool:
 
 
 def clean(task: dict[str, str], left: "Callable[[], float]") -> None:
-    """Remove every container of the session with its anonymous volumes; those to be kept are left, or only stopped.
+    """Remove every container of the session with its anonymous volumes; those to be kept are left, or only
+    stopped.
 
     :param left: the seconds that are left for it.
     """

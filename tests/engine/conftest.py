@@ -82,8 +82,8 @@ def make_spec(host: Host) -> Callable[..., RunSpec]:
 
 @pytest.fixture
 def go(engine: Engine, host: Host, make_spec: Callable[..., RunSpec]) -> Callable[..., Outcome]:
-    """Run to the end: ``go("echo", "hi").stdout``. ``stdin``, ``check_image``, ``keep`` go to the Run, the rest to
-    the spec."""
+    """Run to the end: ``go("echo", "hi").stdout``. ``stdin``, ``check_image``, ``keep`` go to the Run, the
+    rest to the spec."""
 
     def run(*args: str, **fields: Any) -> Outcome:
         own = {name: fields.pop(name) for name in ("stdin", "check_image", "keep") if name in fields}
@@ -120,7 +120,8 @@ def _left(engine: Engine) -> set[str]:
 
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
-    """``wait_until(condition, seconds=5.0)``: the first true value of ``condition``; fails the test if none comes."""
+    """``wait_until(condition, seconds=5.0)``: the first true value of ``condition``; fails the test if none
+    comes."""
 
     def wait(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
         until = time.monotonic() + seconds

@@ -43,7 +43,9 @@ def test_a_tool_that_obeys_ends_at_once(engine: Engine, host: Host, make_spec: C
 def test_a_tool_may_clean_up_after_the_interrupt(
     engine: Engine, host: Host, make_spec: Callable[..., Any]
 ) -> None:
-    run = start(engine, host, make_spec("sh", "-c", "trap 'echo bye; exit 0' INT; while :; do sleep 0.05; done"))
+    run = start(
+        engine, host, make_spec("sh", "-c", "trap 'echo bye; exit 0' INT; while :; do sleep 0.05; done")
+    )
     time.sleep(0.3)
     run.stop()
     events = list(run)
