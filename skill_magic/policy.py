@@ -8,8 +8,8 @@ trusted: what a grant could lift is not held against them. What no grant can lif
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import policy_image, policy_mounts, policy_network, policy_user
 from .findings import Violation
@@ -70,6 +70,36 @@ def check_image(
     variables)."""
     context = Context(spec, host, settings or Settings())
     return _standing(context, policy_image.facts(context, image), grants)
+
+
+def check_accounts(
+    spec: RunSpec,
+    passwd: str,
+    group: str,
+    host: Host,
+    *,
+    grants: frozenset[str] = frozenset(),
+    settings: Settings | None = None,
+) -> tuple[Violation, ...]:
+    """Judge a user's name by the image's own /etc/passwd and /etc/group."""
+    context = Context(spec, host, settings or Settings())
+    return _standing(context, policy_user.account(context, passwd, group), grants)
+
+
+def check_volumes(
+    spec: RunSpec,
+    volumes: Mapping[str, Mapping[str, Any]],
+    host: Host,
+    *,
+    settings: Settings | None = None,
+) -> tuple[Violation, ...]:
+    """Judge named volumes that exist already: one made with options can be any directory or device of the
+    host.
+
+    :param volumes: volume name → the engine's ``GET /volumes/NAME``.
+    """
+    context = Context(spec, host, settings or Settings())
+    return _standing(context, policy_mounts.volumes(context, volumes), frozenset())
 
 
 def _standing(context: Context, found: Iterator[Violation], grants: frozenset[str]) -> tuple[Violation, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .findings import Violation
 from .mount_guards import PROJECT_CODE
@@ -171,6 +172,26 @@ def targets(context: Context) -> Iterator[Violation]:
                 mount.target,
                 f"{tree} is the engine's.",
                 f"Write {WORKDIR} or another path.",
+            )
+
+
+def volumes(context: Context, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Violation]:
+    """Judge named volumes by what the engine says of those that exist."""
+    for mount in context.spec.mounts:
+        volume = found.get(mount.source or "")
+        if mount.kind != "volume" or volume is None:
+            continue
+        driver, options = volume.get("Driver") or "local", volume.get("Options") or {}
+        if driver != "local" or options:
+            what = (
+                f"the driver {driver}" if driver != "local" else f"the options {', '.join(sorted(options))}"
+            )
+            yield context.violation(
+                "volume-options",
+                mount.field or "volumes",
+                mount.declared or str(mount.source),
+                f"This volume was made with {what}, so that it can be any directory of the host.",
+                f"Remove it (docker volume rm {mount.source}) or use another name.",
             )
 
 

@@ -80,6 +80,75 @@ def identity(context: Context, name: str | None, where: str) -> Iterator[Violati
         )
 
 
+def numeric(name: str, passwd: str, group: str) -> str | None:
+    """``uid:gid`` of a user as an image's /etc/passwd and /etc/group say it; ``None`` where they do not know
+    it.
+
+    By the rules of moby/sys/user ``GetExecUser``: a number is always an id, and without a group the user's
+    own counts, else 0.
+    """
+    user_part, colon, group_part = name.partition(":")
+    lines = [line.split(":") for line in passwd.splitlines()]
+    users = [line for line in lines if len(line) > 3 and line[2].isdecimal() and line[3].isdecimal()]
+    if user_part.isdecimal():
+        uid = int(user_part)
+        gid = next((int(line[3]) for line in users if int(line[2]) == uid), 0)
+    else:
+        known = next((line for line in users if line[0] == user_part), None)
+        if known is None:
+            return None
+        uid, gid = int(known[2]), int(known[3])
+    if colon and group_part.isdecimal():
+        gid = int(group_part)
+    elif colon:
+        lines = [line.split(":") for line in group.splitlines()]
+        groups = (
+            int(line[2]) for line in lines if line[0] == group_part and len(line) > 2 and line[2].isdecimal()
+        )
+        found = next(groups, None)
+        if found is None:
+            return None
+        gid = found
+    return f"{uid}:{gid}"
+
+
+def account(context: Context, passwd: str, group: str) -> Iterator[Violation]:
+    """Judge a user's name by what the image makes of it: an image can call root ``nobody``."""
+    spec = context.spec
+    if spec.user is None or not spec.user_field or root_is_caller(context.host):
+        return
+    meant = numeric(spec.user, passwd, group)
+    if meant is None:
+        yield context.violation(
+            "user-unknown",
+            spec.user_field,
+            spec.user,
+            "The image knows no such user or group.",
+            "Write uid:gid, or leave user out to run as yourself.",
+            kind="invalid",
+        )
+        return
+    uid, _, gid = meant.partition(":")
+    if uid == "0":
+        yield context.violation(
+            "user-root",
+            spec.user_field,
+            spec.user,
+            f"In this image {spec.user} is root.",
+            "Leave user out to run as yourself, or:",
+            grant="uid0",
+        )
+    elif gid == "0" and ":" in spec.user:
+        yield context.violation(
+            "user-root-group",
+            spec.user_field,
+            spec.user,
+            f"In this image {spec.user} has root's group.",
+            "Leave the group out, or:",
+            grant="gid0",
+        )
+
+
 def strict(context: Context) -> Iterator[Violation]:
     """In the strict profile a user is a number: a name means what the image's /etc/passwd says it means."""
     spec = context.spec
