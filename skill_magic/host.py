@@ -146,11 +146,14 @@ def _own_directories(home: Path) -> tuple[Path, Path, Path]:
     over, as the XDG Base Directory Specification says."""
     import platformdirs
 
-    found = platformdirs.PlatformDirs("skill_magic", appauthor=False)
     spare = home / ".config" / "skill_magic", home / ".local/share/skill_magic", home / ".cache/skill_magic"
-    paths = Path(found.user_config_dir), Path(found.user_data_dir), Path(found.user_cache_dir)
+    try:
+        found = platformdirs.PlatformDirs("skill_magic", appauthor=False)
+        named = found.user_config_dir, found.user_data_dir, found.user_cache_dir
+    except RuntimeError:  # neither HOME nor an entry in the password database
+        return spare
     config, data, cache = (
-        path if path.is_absolute() else other for path, other in zip(paths, spare, strict=True)
+        Path(name) if os.path.isabs(name) else other for name, other in zip(named, spare, strict=True)
     )
     return config, data, cache
 
@@ -166,6 +169,7 @@ def _memory() -> int:
 # --- Which engine: the order and the file formats are docker/cli's (cli/command/cli.go, cli/context/store) --
 
 _SCHEMES = ("unix", "tcp", "http", "https", "ssh", "npipe")
+_BARE_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]]+)?(?::[0-9]+)?")
 
 
 def engine_address(
@@ -202,7 +206,7 @@ def _named_host(host: str, environment: Mapping[str, str], config: Path) -> Engi
     verify, plain = environment.get("DOCKER_TLS_VERIFY", "") != "", environment.get("DOCKER_TLS", "") != ""
     tls = Path(environment.get("DOCKER_CERT_PATH") or config) if verify or plain else None
     scheme, colon, rest = host.partition("://")
-    if not colon:
+    if not colon and _BARE_ADDRESS.fullmatch(host):
         scheme, rest = "tcp", host
     if scheme not in _SCHEMES:
         return EngineAddress(
