@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .api import check, explain, run
+    from .api import check, explain, run, start
     from .background import Handle
     from .errors import (
         CommandError,
@@ -66,6 +66,7 @@ __all__ = [
     "explain",
     "load_ipython_extension",
     "run",
+    "start",
     "unload_ipython_extension",
 ]
 
@@ -77,6 +78,7 @@ _HOMES = {
     "check": "api",
     "explain": "api",
     "run": "api",
+    "start": "api",
 }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .host import Host
     from .views.base import View
 
+RESULT = ("skill_magic.result", "RunResult")
+
 
 @magics_class
 class SkillMagics(Magics):
@@ -37,6 +39,7 @@ class SkillMagics(Magics):
         super().__init__(shell)
         # A notebook's directory does not follow %cd. Front ends that do not name the notebook start the kernel in it.
         self._start = Path(os.getcwd())
+        self._shown: tuple[int, int] | None = None
 
     # Not @output_can_be_silenced: IPython would read the line as Python tokens to look for a final ";", after the run,
     # and raise where the tool's arguments are no Python (a "(" without its pair, 0777).
@@ -91,7 +94,7 @@ class SkillMagics(Magics):
         except RunError as error:
             self._keep(request, error.result)
             raise
-        result.shown_in(self.shell.execution_count)
+        self._shown = (self.shell.execution_count, id(result))
         return self._keep(request, result)
 
     def _keep(self, request: Request, value: Any) -> Any:
@@ -140,6 +143,20 @@ class SkillMagics(Magics):
             display(answer._repr_mimebundle_(), raw=True)
         else:
             print(answer.text())  # noqa: T201
+
+
+    def display_once(self, result: Any) -> None:
+        """IPython's hook for a cell's last value: a result whose card stands in this cell already is left at that."""
+        if self.in_kernel and self._shown == (self.shell.execution_count, id(result)):
+            return
+        raise NotImplementedError  # IPython goes on with the ordinary way of showing it
+
+    def bundle_once(self, result: Any) -> dict[str, Any]:
+        """The same in a terminal, which has its Out prompt printed by then: the result's one line, not its output."""
+        if self._shown == (self.shell.execution_count, id(result)):
+            return {"text/plain": repr(result)}
+        bundle: dict[str, Any] = result._repr_mimebundle_()
+        return bundle
 
 
 def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host) -> Request:
@@ -195,6 +212,9 @@ def load(shell: Any) -> None:
     magics = SkillMagics(shell)
     shell.register_magics(magics)
     completion.install(shell, magics)
+    formatters = shell.display_formatter
+    formatters.ipython_display_formatter.for_type_by_name(*RESULT, magics.display_once)
+    formatters.mimebundle_formatter.for_type_by_name(*RESULT, magics.bundle_once)
 
 
 def unload(shell: Any) -> None:
@@ -202,6 +222,10 @@ def unload(shell: Any) -> None:
     from . import completion
 
     completion.remove(shell)
+    formatters = shell.display_formatter
+    for formatter in (formatters.ipython_display_formatter, formatters.mimebundle_formatter):
+        formatter.deferred_printers.pop(RESULT, None)
+        formatter.pop(".".join(RESULT), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("skill", None)
     if background := sys.modules.get("skill_magic.background"):

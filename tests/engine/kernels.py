@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -11,24 +12,24 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 
 RUN = "application/vnd.skill-magic.run+json"
-LABEL = "skill-magic.session"
 
 
-def ours() -> list[str]:
-    """Names of the containers that the engine has of this package."""
-    line = ["docker", "ps", "-a", "--filter", f"label={LABEL}", "--format", "{{.Names}}"]
+def ours(folder: Path) -> list[str]:
+    """Names of the containers that the engine has of this package, started for ``folder``."""
+    mark = f"label=skill-magic.directory={folder}"
+    line = ["docker", "ps", "-a", "--filter", mark, "--format", "{{.Names}}"]
     return subprocess.run(line, check=True, capture_output=True, text=True).stdout.split()
 
 
 class Cell:
     """What one executed cell left behind: its outputs as a notebook would hold them."""
 
-    def __init__(self) -> None:
+    def __init__(self, displays: dict[str, dict[str, Any]]) -> None:
         self.outputs: list[dict[str, Any]] = []
         self.reply: dict[str, Any] = {}
         self.messages = 0
         self.bytes = 0
-        self._displays: dict[str, dict[str, Any]] = {}
+        self._displays = displays  # of the whole notebook: a cell may change what another one shows
 
     def take(self, kind: str, content: dict[str, Any]) -> None:
         self.messages += 1
@@ -61,7 +62,9 @@ class Cell:
 
     @property
     def error(self) -> str:
-        return "\n".join(line for each in self.outputs if each["type"] == "error" for line in each["traceback"])
+        return "\n".join(
+            line for each in self.outputs if each["type"] == "error" for line in each["traceback"]
+        )
 
 
 class Kernel:
@@ -71,8 +74,7 @@ class Kernel:
     client: BlockingKernelClient
 
     def __init__(self, folder: Path, *, load: bool = True, **environment: str) -> None:
-        import os
-
+        self._displays: dict[str, dict[str, Any]] = {}
         self.manager, self.client = start_new_kernel(
             cwd=str(folder), env={**os.environ, **environment}, kernel_name="python3"
         )
@@ -80,9 +82,11 @@ class Kernel:
             assert self.run("%load_ext skill_magic").ok
 
     def start(self, code: str, *, stdin: bool = False) -> tuple[str, Cell]:
-        return self.client.execute(code, allow_stdin=stdin), Cell()
+        return self.client.execute(code, allow_stdin=stdin), Cell(self._displays)
 
-    def finish(self, message: str, cell: Cell, *, timeout: float = 120.0, answers: tuple[str, ...] = ()) -> Cell:
+    def finish(
+        self, message: str, cell: Cell, *, timeout: float = 120.0, answers: tuple[str, ...] = ()
+    ) -> Cell:
         until = time.monotonic() + timeout
         left = list(answers)
         while True:

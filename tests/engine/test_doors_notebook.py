@@ -29,13 +29,12 @@ def kernel(folder: Path) -> Iterator[Kernel]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    before = set(ours())
+def nothing_is_left(folder: Path, tmp_path: Path) -> Iterator[None]:
     yield
     until = time.monotonic() + 5
-    while set(ours()) - before and time.monotonic() < until:
+    while (left := ours(folder) + ours(tmp_path)) and time.monotonic() < until:
         time.sleep(0.1)
-    assert set(ours()) - before == set()
+    assert left == []
 
 
 class TestResults:
@@ -49,7 +48,9 @@ class TestResults:
         assert [each["type"] for each in cell.outputs] == ["display_data"]
 
     def test_the_result_is_a_value(self, kernel: Kernel) -> None:
-        cell = kernel.run("r = %skill python-runner -- -c 'import sys; print(1); print(2, file=sys.stderr); sys.exit(0)'")
+        cell = kernel.run(
+            "r = %skill python-runner -- -c 'import sys; print(1); print(2, file=sys.stderr); sys.exit(0)'"
+        )
         assert cell.ok
         cell = kernel.run("(r.exit_code, r.stdout, r.stderr, r.duration > 0, r.ok)")
         assert cell.data("text/plain") == ["(0, '1\\n', '2\\n', True, True)"]
@@ -66,12 +67,12 @@ class TestResults:
         assert (folder / "made.txt").read_text() == "x" * 9
 
     def test_a_cells_body_is_stdin(self, kernel: Kernel) -> None:
-        cell = kernel.run("%%skill python-runner --out body\nname = 'wörld'\nprint(f'hello {name}')\n")
+        cell = kernel.run("%%skill --out body python-runner\nname = 'wörld'\nprint(f'hello {name}')\n")
         assert cell.ok, cell.error
         assert kernel.run("print(body.stdout)").text() == "hello wörld\n\n"
 
     def test_a_cells_body_is_arguments_where_the_manifest_says_so(self, kernel: Kernel) -> None:
-        cell = kernel.run("%%skill imagemagick --out made\n-size 8x8    # small\n  xc:red\n'red dot.png'\n")
+        cell = kernel.run("%%skill --out made imagemagick\n-size 8x8    # small\n  xc:red\n'red dot.png'\n")
         assert cell.ok, cell.error
         assert kernel.run("made.args, made.files[0].path").data("text/plain") == [
             "(('-size', '8x8', 'xc:red', 'red dot.png'), 'red dot.png')"
@@ -80,21 +81,22 @@ class TestResults:
     def test_values_of_the_notebook(self, kernel: Kernel) -> None:
         kernel.run("words = ['a b', '-c', 'ü']\nclass Thing: name = 'it''s'\nthing, d = Thing(), {'k': 3}")
         code = "import sys; print(sys.argv[1:])"
-        cell = kernel.run(f"r = %skill python-runner -- -c '{code}' {{words}} x{{thing.name}} {{d[k]}} {{{{d}}}}")
+        cell = kernel.run(
+            f"r = %skill python-runner -- -c '{code}' {{words}} x{{thing.name}} {{d[k]}} {{{{d}}}}"
+        )
         assert cell.ok, cell.error
         assert kernel.run("r.stdout").data("text/plain") == [repr("['a b', '-c', 'ü', 'xits', '3', '{d}']\n")]
 
     def test_values_of_a_function(self, kernel: Kernel) -> None:
         cell = kernel.run(
-            "def run(what):\n"
-            "    r = %skill python-runner -- -c {what}\n"
-            "    return r.stdout\n"
-            "run('print(5)')"
+            "def run(what):\n    r = %skill python-runner -- -c {what}\n    return r.stdout\nrun('print(5)')"
         )
         assert cell.ok, cell.error
         assert cell.data("text/plain")[-1] == "'5\\n'"
 
-    @pytest.mark.parametrize("line", ["%skill python-runner -- -c 'print(1);'", "%skill python-runner -- -c pass ( 0777"])
+    @pytest.mark.parametrize(
+        "line", ["%skill python-runner -- -c 'print(1);'", "%skill python-runner -- -c pass ( 0777"]
+    )
     def test_arguments_that_are_no_python(self, kernel: Kernel, line: str) -> None:
         assert kernel.run(line).ok
 
@@ -155,15 +157,15 @@ class TestErrors:
         assert time.monotonic() - start < 8
 
 
-SLEEPER = "import time; print(\"ready\", flush=True); time.sleep(60)"
+SLEEPER = 'import time; print("ready", flush=True); time.sleep(60)'
 DEAF = (
     "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (2, 15)]; "
-    "print(\"ready\", flush=True); time.sleep(60)"
+    'print("ready", flush=True); time.sleep(60)'
 )
 
 
 @pytest.mark.parametrize(("script", "limit"), [(SLEEPER, 1.5), (DEAF, 3.0)])
-def test_an_interrupt_ends_the_run(kernel: Kernel, script: str, limit: float) -> None:
+def test_an_interrupt_ends_the_run(kernel: Kernel, folder: Path, script: str, limit: float) -> None:
     kernel.run("%config SkillMagics.view = 'text'")
     message, cell = kernel.start(f"%skill python-runner -- -c '{script}'")
     kernel.wait_for(message, cell, "ready")
@@ -175,19 +177,23 @@ def test_an_interrupt_ends_the_run(kernel: Kernel, script: str, limit: float) ->
     assert cell.reply["status"] == "error"
     assert cell.reply["ename"] == "SkillInterrupted"
     assert took < limit
-    assert ours() == []
+    assert ours(folder) == []
     assert kernel.run("6 * 7").data("text/plain") == ["42"]
 
 
 class TestBackground:
     def test_a_handle_at_once_and_the_result_later(self, kernel: Kernel) -> None:
         start = time.monotonic()
-        cell = kernel.run("h = %skill --bg python-runner -- -c 'import time; print(1, flush=True); time.sleep(3); print(2)'")
+        cell = kernel.run(
+            "h = %skill --bg python-runner -- -c 'import time; print(1, flush=True); time.sleep(3); print(2)'"
+        )
         assert cell.ok, cell.error
         assert time.monotonic() - start < 2.5
         assert kernel.run("h.state in ('starting', 'running')").data("text/plain") == ["True"]
         assert kernel.run("h.wait(30).stdout").data("text/plain") == ["'1\\n2\\n'"]
-        assert kernel.run("h.state, h.result.exit_code, h.done").data("text/plain") == ["('finished', 0, True)"]
+        assert kernel.run("h.state, h.result.exit_code, h.done").data("text/plain") == [
+            "('finished', 0, True)"
+        ]
 
     def test_it_is_seen_read_and_stopped_by_name(self, kernel: Kernel) -> None:
         kernel.run(f"h = %skill --bg python-runner -- -c '{SLEEPER}'")
@@ -203,7 +209,7 @@ class TestBackground:
         other = Kernel(folder)
         other.run(f"h = %skill --bg python-runner -- -c '{SLEEPER}'")
         other.run("import time\nwhile 'ready' not in h.logs(): time.sleep(.05)")
-        assert len(ours()) == 1
+        assert len(ours(folder)) == 1
         other.close()  # and nothing_is_left
 
 
@@ -250,7 +256,9 @@ class TestRunners:
     def test_nbclient_saves_the_card(self, tmp_path: Path) -> None:
         from nbclient import NotebookClient
 
-        book = notebook("%load_ext skill_magic", "%skill python-runner -- -c 'print(\"hello\")'", "%skill list")
+        book = notebook(
+            "%load_ext skill_magic", "%skill python-runner -- -c 'print(\"hello\")'", "%skill list"
+        )
         NotebookClient(book, resources={"metadata": {"path": str(tmp_path)}}).execute()
         [output] = book.cells[1].outputs
         assert output.data[RUN]["state"] == "finished"
@@ -275,8 +283,14 @@ class TestRunners:
         nbformat.write(book, tmp_path / "in.ipynb")
         with pytest.raises(papermill.PapermillExecutionError, match="exit code 5"):
             papermill.execute_notebook(
-                tmp_path / "in.ipynb", tmp_path / "out.ipynb", cwd=tmp_path, kernel_name="python3", progress_bar=False
+                tmp_path / "in.ipynb",
+                tmp_path / "out.ipynb",
+                cwd=tmp_path,
+                kernel_name="python3",
+                progress_bar=False,
             )
         assert not (tmp_path / "later.txt").exists()
         saved: Any = nbformat.read(tmp_path / "out.ipynb", 4)
-        assert any(RUN in output.get("data", {}) for cell in saved.cells for output in cell.get("outputs", ()))
+        assert any(
+            RUN in output.get("data", {}) for cell in saved.cells for output in cell.get("outputs", ())
+        )

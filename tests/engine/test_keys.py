@@ -77,12 +77,18 @@ def python(code: str, *, stdin: str | None = None) -> str:
     return skill_magic.run("x", ["-c", code], stdin=stdin).stdout
 
 
+def refused(code: str) -> None:
+    with pytest.raises(skill_magic.PolicyError) as caught:
+        python("print('must not run')")
+    assert code in {each.code for each in caught.value.violations}
+
+
 def test_image(manifest: Write) -> None:
     manifest(image="redis:7-alpine", entrypoint="redis-cli")
     assert "redis-cli" in skill_magic.run("x", ["--version"]).stdout
     manifest(image=PYTHON)
     with running() as found:
-        assert found["Config"]["Image"] == PYTHON
+        assert found["Image"] == inspect(PYTHON)["Id"]
 
 
 def test_entrypoint(manifest: Write) -> None:
@@ -197,8 +203,7 @@ def test_network(manifest: Write) -> None:
     with running() as found:
         assert found["HostConfig"]["NetworkMode"] == "bridge"
     manifest('network = "host"')
-    with pytest.raises(skill_magic.PolicyError, match="host"):
-        python("print('must not run')")
+    refused("network-namespace")
 
 
 def test_rm(manifest: Write) -> None:
@@ -214,7 +219,9 @@ def test_rm(manifest: Write) -> None:
     assert handle.id is not None
     try:
         assert inspect(handle.id)["State"]["Status"] == "exited"
-        copied = subprocess.run(["docker", "cp", f"{handle.id}:/tmp/left", "-"], capture_output=True, check=True)
+        copied = subprocess.run(
+            ["docker", "cp", f"{handle.id}:/tmp/left", "-"], capture_output=True, check=True
+        )
         assert b"here" in copied.stdout
     finally:
         subprocess.run(["docker", "rm", "-f", "-v", handle.id], capture_output=True, check=True)
@@ -242,7 +249,9 @@ def test_user_image_keeps_the_images_own(manifest: Write) -> None:
 
 def test_gpus(manifest: Write) -> None:
     manifest('gpus = "all"')
-    info = subprocess.run(["docker", "info", "-f", "{{json .Runtimes}}"], capture_output=True, text=True, check=True)
+    info = subprocess.run(
+        ["docker", "info", "-f", "{{json .Runtimes}}"], capture_output=True, text=True, check=True
+    )
     if "nvidia" in info.stdout:
         with running() as found:
             assert found["HostConfig"]["DeviceRequests"][0]["Count"] == -1
@@ -276,7 +285,10 @@ for path in ("/opt/x", "/tmp/x", "/workdir/x"):
 
 def test_platform(manifest: Write) -> None:
     machine = subprocess.run(
-        ["docker", "version", "-f", "{{.Server.Os}}/{{.Server.Arch}}"], capture_output=True, text=True, check=True
+        ["docker", "version", "-f", "{{.Server.Os}}/{{.Server.Arch}}"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     manifest(f'platform = "{machine}"')
     assert python("print(1)") == "1\n"
@@ -287,7 +299,17 @@ def test_platform(manifest: Write) -> None:
 
 
 def test_extra_args(manifest: Write) -> None:
-    words = ["--shm-size", "32m", "--ulimit=nofile=512:1024", "-e", "MORE=yes", "--hostname", "box", "--tmpfs", "/scratch"]
+    words = [
+        "--shm-size",
+        "32m",
+        "--ulimit=nofile=512:1024",
+        "-e",
+        "MORE=yes",
+        "--hostname",
+        "box",
+        "--tmpfs",
+        "/scratch",
+    ]
     manifest(f"extra_args = {json.dumps(words)}")
     code = """
 import os, resource, socket
@@ -298,8 +320,7 @@ print(os.environ["MORE"], socket.gethostname(), resource.getrlimit(resource.RLIM
         assert found["HostConfig"]["ShmSize"] == 32 << 20
         assert found["HostConfig"]["Ulimits"] is not None
     manifest('extra_args = ["--privileged"]')
-    with pytest.raises(skill_magic.PolicyError, match="privileged"):
-        python("print('must not run')")
+    refused("privileged")
 
 
 def test_the_hardened_defaults(manifest: Write) -> None:
@@ -317,7 +338,9 @@ def test_the_hardened_defaults(manifest: Write) -> None:
     assert settings["LogConfig"]["Type"] == "none"
     assert any(each.startswith("no-new-privileges") for each in settings["SecurityOpt"])
     assert {each["Name"]: each["Hard"] for each in settings["Ulimits"]}["core"] == 0
-    status = python("print([line for line in open('/proc/self/status') if line.startswith(('CapEff', 'NoNewPrivs'))])")
+    status = python(
+        "print([line for line in open('/proc/self/status') if line.startswith(('CapEff', 'NoNewPrivs'))])"
+    )
     assert "CapEff:\\t0000000000000000" in status
     assert "NoNewPrivs:\\t1" in status
 

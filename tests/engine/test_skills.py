@@ -71,7 +71,9 @@ class TestFfmpeg:
         assert "webm" in after["format"]["format_name"]
         assert codecs(after)["video"] in ("vp8", "vp9")
         assert codecs(after)["audio"] in ("opus", "vorbis")
-        assert float(after["format"]["duration"]) == pytest.approx(float(before["format"]["duration"]), abs=0.1)
+        assert float(after["format"]["duration"]) == pytest.approx(
+            float(before["format"]["duration"]), abs=0.1
+        )
         assert result.exit_code == 0
         assert [change.path for change in result.files] == ["out.webm"]
         assert result.peak_memory is not None
@@ -86,10 +88,10 @@ class TestFfmpeg:
         assert made.st_size > 10_000
 
     def test_a_missing_file_is_an_error_that_says_so(self, clip: Path) -> None:
-        with pytest.raises(skill_magic.SkillFailed, match=r"nothing\.mp4") as caught:
+        with pytest.raises(skill_magic.SkillFailed, match="No such file") as caught:
             skill_magic.run("ffmpeg", ["-i", "nothing.mp4", "out.webm"])
         assert caught.value.result.exit_code != 0
-        assert "No such file" in caught.value.result.stderr
+        assert "nothing.mp4" in caught.value.result.stderr
 
 
 class TestImagemagick:
@@ -102,7 +104,7 @@ class TestImagemagick:
             assert after.width == pytest.approx(before.width / 2, abs=1)
             assert after.height == pytest.approx(before.height / 2, abs=1)
             # The same picture, not a grey one: averaged to a few pixels both look alike.
-            small = [list(each.convert("L").resize((4, 4)).getdata()) for each in (before, after)]
+            small = [list(each.convert("L").resize((4, 4)).get_flattened_data()) for each in (before, after)]
             assert max(abs(a - b) for a, b in zip(*small, strict=True)) < 12
         assert [change.path for change in result.files] == ["out.png"]
 
@@ -217,9 +219,9 @@ class TestPostgres:
 
     def test_an_error_in_the_sql_is_an_error_here(self, folder: Path, postgres: Server) -> None:
         words = ["-h", postgres.address, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", "SELECT nonsense"]
-        with pytest.raises(skill_magic.SkillFailed, match="nonsense") as caught:
+        with pytest.raises(skill_magic.SkillFailed, match="exit code 1") as caught:
             skill_magic.run("postgres", words)
-        assert caught.value.result.exit_code == 1
+        assert "nonsense" in caught.value.result.stderr
 
     def test_the_password_is_shown_nowhere(self, folder: Path, postgres: Server, password: str) -> None:
         words = ["-h", postgres.address, "-U", "postgres", "-qAtc", "SELECT 1"]
