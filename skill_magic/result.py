@@ -240,11 +240,11 @@ def _places(spec: RunSpec, host: Host) -> dict[str, str]:
     if not key:
         return {}
     if key.startswith("-") or spec.file is None or spec.origin == "bundled":
-        return {"memory": ""}
+        return {key: ""}
     path = spec.file
     for base, mark in ((spec.directory, ""), (host.home, "~/")):
         if path.is_relative_to(base):
             path = Path(mark + str(path.relative_to(base)))
             break
     line = spec.line_of(key)
-    return {"memory": f"{path}:{line}" if line is not None else str(path)}
+    return {key: f"{path}:{line}" if line is not None else str(path)}

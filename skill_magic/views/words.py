@@ -99,7 +99,8 @@ def _raise_memory(result: RunResult) -> str:
     for key, place in result.lines.items():
         if place:
             return f"raise `{key}` in {place}"
-        return f"raise {key}" if key.startswith("-") else "give it more with --memory"
+        if key.startswith("-"):
+            return f"raise {key}"
     return "give it more with --memory"
 
 
