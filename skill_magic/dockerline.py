@@ -6,6 +6,7 @@ import csv
 import io
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 from . import redact
 from .hardening import MASK_SIZE, tmpfs_options, wants_init
@@ -15,7 +16,7 @@ from .spec import ImageFacts, Mount, RunSpec
 def docker_run_line(spec: RunSpec, *, reveal: bool = False, image: ImageFacts | None = None) -> str:
     """One line for a POSIX shell.
 
-    :param reveal: show secret values of the environment; else they read ``***``, and pasting needs them put in.
+    :param reveal: show secret values of the environment; else they read ``***``, to be put in before pasting.
     :param image: facts of the local image, which decide about the init; without them there is one.
     """
     return shlex.join(docker_run_words(spec, reveal=reveal, image=image))
@@ -55,12 +56,16 @@ def _options(spec: RunSpec, reveal: bool, image: ImageFacts | None) -> Iterator[
     yield from _protections(spec, image)
     yield from _limits(spec)
     for mount in spec.mounts:
+        if not reveal and any(redact.secret_name(name) for name in mount.names):
+            mount = replace(mount, source=redact.MASK)
         yield from _mount(mount)
     for variable in spec.environment:
         value = variable.value if reveal else redact.env_value(variable)
         yield from ("--env", f"{variable.name}={value}")
     yield from _rest(spec)
     for wish in spec.wishes:
+        if wish.option == "memory-swap":
+            continue  # among the limits
         yield f"--{wish.option}" if wish.option == "publish-all" else f"--{wish.option}={wish.value}"
 
 
@@ -83,7 +88,8 @@ def _limits(spec: RunSpec) -> Iterator[str]:
     limits = spec.limits
     yield from ("--pids-limit", str(limits.pids))
     if limits.memory is not None:
-        swap = limits.memory_swap if limits.memory_swap is not None else limits.memory
+        granted = [wish.value for wish in spec.wishes if wish.option == "memory-swap"]
+        swap = granted[0] if granted else limits.memory_swap or limits.memory
         yield from ("--memory", str(limits.memory), "--memory-swap", str(swap))
     if limits.nano_cpus is not None:
         yield from ("--cpus", f"{limits.nano_cpus / 1_000_000_000:.9f}".rstrip("0").rstrip("."))

@@ -123,6 +123,11 @@ def _swappiness(wanted: Wanted, flag: Flag) -> None:
         _limit("memory_swappiness", 0, 100)(wanted, flag)
 
 
+def _weight(wanted: Wanted, flag: Flag) -> None:
+    if integer(flag.value) != 0:  # Docker's word for "leave it"
+        _limit("blkio_weight", 10, 1000)(wanted, flag)
+
+
 def _ulimit(wanted: Wanted, flag: Flag) -> None:
     name, equals, text = flag.value.partition("=")
     numbers = [integer(part) for part in text.split(":")]
@@ -155,7 +160,7 @@ def _harmless(name: str, soft: int, hard: int) -> bool:
 
 
 READERS: dict[str, Reader] = {
-    "blkio-weight": _limit("blkio_weight", 10, 1000),
+    "blkio-weight": _weight,
     "cpu-period": _limit("cpu_period", 1000, 1_000_000),
     "cpu-quota": _cpu_quota,
     "cpu-shares": _limit("cpu_shares", 2, 262_144),

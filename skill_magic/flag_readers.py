@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import envvars, flag_limits, flag_mounts, flag_network, flag_security
+from . import envvars, flag_devices, flag_limits, flag_mounts, flag_network, flag_security
 from .findings import Violation
 from .flag_table import OPTIONS
 from .flag_values import Reader, Wanted
@@ -159,6 +159,7 @@ def _health(wanted: Wanted, flag: Flag) -> None:
 
 
 READERS: dict[str, Reader] = {
+    **flag_devices.READERS,
     **flag_limits.READERS,
     **flag_mounts.READERS,
     **flag_network.READERS,

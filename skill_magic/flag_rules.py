@@ -67,7 +67,7 @@ def judge(wish: Wish, spec: RunSpec | None = None) -> Violation:
     grant = grant_name(wish) if _grantable(wish) else None
     name = spec.skill if spec is not None else "NAME"
     if grant is not None:
-        fix = f"`skill trust {name}` shows it and asks."
+        fix = f"Leave it out, or run `skill trust {name}` to be asked about it."
     else:
         fix = option.fix or "Leave it out; nothing can allow it."
     return Violation(option.code, wish.field, wish.value, reason, fix, grant)

@@ -21,8 +21,8 @@ CAPABILITIES = FREE_CAPABILITIES | GRANTABLE_CAPABILITIES | frozenset(
     ("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE",
      "DAC_READ_SEARCH", "IPC_LOCK", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE",
      "MKNOD", "NET_ADMIN", "NET_BROADCAST", "PERFMON", "SETFCAP", "SETPCAP", "SYSLOG", "SYS_ADMIN",
-     "SYS_BOOT", "SYS_MODULE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG",
-     "WAKE_ALARM")
+     "SYS_BOOT", "SYS_MODULE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME",
+     "SYS_TTY_CONFIG", "WAKE_ALARM")
 )
 
 #: The sysctls that Kubernetes' "baseline" pod security standard calls safe: each belongs to one container.
@@ -86,16 +86,15 @@ def _label(wanted: Wanted, flag: Flag) -> None:
 
 def _security_opt(wanted: Wanted, flag: Flag) -> None:
     # Docker takes `=` and the older `:`, and of several the last one counts; so each is looked at.
-    name, separator, value = re.split(
-        "([=:])", flag.value + ("" if re.search("[=:]", flag.value) else "="), maxsplit=1
-    )
+    name = re.split("[=:]", flag.value, maxsplit=1)[0]
+    value = flag.value[len(name) + 1 :]
     if name == "no-new-privileges":
-        truth = parse_bool(value) if value else True
+        truth = name == flag.value or parse_bool(value)
         if truth is None:
             wanted.invalid(flag, "It is neither true nor false.", "It is on already; leave it out.")
         elif not truth:
             wanted.wish(flag)
-    elif name == "label" and separator and _SELINUX_TYPES.fullmatch(value):
+    elif name == "label" and _SELINUX_TYPES.fullmatch(value):
         wanted.set("selinux_type", value.removeprefix("type:"), flag)
     elif not flag.value.strip():
         wanted.invalid(flag, "It is empty.", "Leave it out.")

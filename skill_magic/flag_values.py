@@ -24,7 +24,7 @@ class Wanted:
 
     :param base_dir: the manifest's directory, where relative host paths start.
     :param fields: fields of RunSpec; :param limits: fields of Limits;
-    :param places: either's name → where it stood.
+    :param places: either's name → where it stood; :param texts: either's name → its value as written.
     :param asked: values of the keys that the manifest has too, as ``(value, field)``, in order.
     """
 
@@ -33,6 +33,7 @@ class Wanted:
     fields: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     asked: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     mounts: list[Mount] = field(default_factory=list)
     environment: list[EnvVar] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Wanted:
         """Set a field of Limits."""
         self.limits.setdefault(name, value)
         self.places.setdefault(name, flag.field)
+        self.texts.setdefault(name, flag.value)
 
     def add(self, name: str, values: Sequence[str]) -> None:
         """Append to a list field of RunSpec; what is there already stays single."""

@@ -139,7 +139,7 @@ class _Reader:
 
     def _unknown(self, name: str, word: str, field: str) -> None:
         known = [f"--{option}" for option in OPTIONS] if name.startswith("--") else []
-        near = get_close_matches(name.lower(), known, n=1)
+        near = get_close_matches(name.lower(), known, n=1, cutoff=0.75)
         fix = f"Did you mean {near[0]}?" if near else "Options are spelt as in `docker run --help`, in full."
         if any(character.isspace() for character in word):
             fix = "Give an option and its value as two items of the list."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from .host import Host
 from .manifest import Skill
 from .quantities import human, nano_cpus
 from .spec import Limits, Ulimit, Wish
+from .values import Fault
 
 #: Without `memory`, a run may use this much of the machine's memory.
 CEILING = 0.75
@@ -48,25 +50,24 @@ def chosen(
     name: str,
     written: str | None,
     called: str | None,
-    fault_of: Any,
-    meaning: Any,
+    fault_of: Callable[[str], Fault | None],
+    meaning: Callable[[str], object],
 ) -> tuple[str | None, str]:
     """One value of a key that the manifest, `extra_args` and the call may all set; the call wins.
 
     :param fault_of: the grammar; :param meaning: what two texts are compared by (``1g`` and ``1024m`` agree).
     :returns: (text, field), ``(None, "")`` where nobody set it. A text with a fault counts as not set.
     """
-    said = [(value, name, name) for value in [written] if value is not None]
-    said += [(value, field, name) for value, field in wanted.asked.get(name, ())]
+    said = [(value, name) for value in [written] if value is not None]
+    said += wanted.asked.get(name, ())
     sound: list[tuple[str, str]] = []
-    for value, field, _ in said:
+    for value, field in said:
         fault = fault_of(value)
         if fault is not None:
             wanted.faults.append(Violation(fault.code, field, value, fault.reason, fault.fix, kind="invalid"))
         else:
             sound.append((value, field))
-    if len({meaning(value) for value, _ in sound}) > 1:
-        conflict(wanted, name, sound)
+    contradict(wanted, name, sound, meaning)
     if called is not None:
         fault = fault_of(called)
         if fault is None:
@@ -77,19 +78,27 @@ def chosen(
     return sound[0] if sound else (None, "")
 
 
-def conflict(wanted: Wanted, name: str, said: list[tuple[str, str]]) -> None:
-    """Note that two places give a key different values."""
-    (first, place), (value, field) = said[0], said[-1]
-    wanted.faults.append(
-        Violation(
-            "option-conflict",
-            field,
-            value,
-            f"{place} says {first!r} for {name} already.",
-            "Keep one of the two.",
-            kind="invalid",
-        )
-    )
+def contradict(
+    wanted: Wanted, name: str, said: list[tuple[str, str]], meaning: Callable[[str], object]
+) -> None:
+    """Note where `extra_args` gives a key another value than the manifest does.
+
+    :param said: all values as ``(value, field)``, the manifest's own first.
+    """
+    if not said or said[0][1] != name:
+        return  # only `extra_args`, where a second value is a fault already
+    for value, field in said[1:]:
+        if meaning(value) != meaning(said[0][0]):
+            wanted.faults.append(
+                Violation(
+                    "option-conflict",
+                    field,
+                    value,
+                    f"The manifest's {name} is {said[0][0]!r}.",
+                    "Keep one of the two.",
+                    kind="invalid",
+                )
+            )
 
 
 def _lower(limits: Limits, wanted: Wanted, cpus_field: str) -> Limits:
@@ -180,16 +189,16 @@ def _compare(limits: Limits, wanted: Wanted) -> None:
             "Raise it or leave it out.",
         )
     elif swap is not None and swap > 2 * memory:
-        wanted.wishes.append(Wish("memory-swap", str(swap), wanted.places["memory_swap"]))
+        wanted.wishes.append(Wish("memory-swap", wanted.texts["memory_swap"], wanted.places["memory_swap"]))
     if limits.shm_size is not None and limits.shm_size > memory:
-        wanted.wishes.append(Wish("shm-size", str(limits.shm_size), wanted.places["shm_size"]))
+        wanted.wishes.append(Wish("shm-size", wanted.texts["shm_size"], wanted.places["shm_size"]))
     for mount in wanted.mounts:
         if mount.kind == "tmpfs" and mount.size is not None and mount.size > memory:
             wanted.wishes.append(Wish("tmpfs", f"{mount.target}:size={mount.size}", mount.field))
 
 
 def _invalid(wanted: Wanted, name: str, option: str, reason: str, fix: str) -> None:
-    value = f"{option} {wanted.limits[name]}"
+    value = f"{option} {wanted.texts[name]}"
     wanted.faults.append(Violation("option-value", wanted.places[name], value, reason, fix, kind="invalid"))
 
 

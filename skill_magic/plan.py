@@ -195,8 +195,7 @@ def _working_dir(skill: Skill, wanted: Wanted) -> str | None:
         for text, field in said
         if not _fault(wanted, field, text, values.working_dir_fault(text))
     ]
-    if len({text for text, _ in sound}) > 1:
-        limits.conflict(wanted, "working_dir", sound)
+    limits.contradict(wanted, "working_dir", sound, str)
     # Of several the worst one goes on, so that a contradiction never hides it from the policy.
     sound.sort(key=lambda pair: not any(_covers(tree, pair[0].lower()) for tree in _KERNEL_TREES))
     return sound[0][0] if sound else None
@@ -207,8 +206,7 @@ def _network(skill: Skill, wanted: Wanted) -> tuple[str, str]:
     said = [(written, "network")] if "network" in skill.given or written != "none" else []
     said += wanted.asked.get("network", ())
     sound = [pair for pair in said if not _fault(wanted, pair[1], pair[0], values.network_fault(pair[0]))]
-    if len({text for text, _ in sound}) > 1:
-        limits.conflict(wanted, "network", sound)
+    limits.contradict(wanted, "network", sound, str)
     sound.sort(key=lambda pair: _network_rank(pair[0]))
     return sound[0] if sound else ("none", "")
 
@@ -234,11 +232,8 @@ def _read_only(skill: Skill, wanted: Wanted) -> bool:
     written = skill.docker.read_only
     asked = wanted.fields.pop("read_only", written)
     if "read_only" in skill.given and asked != written:
-        limits.conflict(
-            wanted,
-            "read_only",
-            [(str(written).lower(), "read_only"), (str(asked).lower(), wanted.places["read_only"])],
-        )
+        said = [(str(written).lower(), "read_only"), (str(asked).lower(), wanted.places["read_only"])]
+        limits.contradict(wanted, "read_only", said, str)
     return bool(asked or written)
 
 

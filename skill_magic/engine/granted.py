@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ..quantities import integer, size
 from ..spec import Wish
 
 _PUBLISH = re.compile(
     r"(?:(?P<ip>\[[^\]]*\]|[0-9.]*):)?(?:(?P<host>[0-9-]*):)?"
     r"(?P<port>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>[a-z]+))?"
 )
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def grant(body: dict[str, Any], wish: Wish, network: str) -> None:
@@ -91,7 +91,14 @@ def _endpoint(body: dict[str, Any], wish: Wish, network: str) -> None:
 def _ulimit(host: dict[str, Any], value: str) -> None:
     name, _, numbers = value.partition("=")
     soft, _, hard = numbers.partition(":")
-    host["Ulimits"].append({"Name": name, "Soft": int(soft, 0), "Hard": int(hard or soft, 0)})
+    host["Ulimits"].append({"Name": name, "Soft": _number(soft), "Hard": _number(hard or soft)})
+
+
+def _number(text: str) -> int:
+    number = integer(text)
+    if number is None:
+        raise ValueError(f"{text!r} is no number")
+    return number
 
 
 def _sysctl(host: dict[str, Any], value: str) -> None:
@@ -102,10 +109,10 @@ def _sysctl(host: dict[str, Any], value: str) -> None:
 def _throttle(key: str, amount: str) -> Callable[[dict[str, Any], str], None]:
     def handle(host: dict[str, Any], value: str) -> None:
         path, _, number = value.rpartition(":")
-        match = re.fullmatch(r"([0-9]+)([bkmg]?)b?", number.lower())
-        if match is None or not path:
+        count = integer(number) or size(number)
+        if not count or not path:
             raise ValueError(f"{value} is not DEVICE:NUMBER")
-        host.setdefault(key, []).append({"Path": path, amount: int(match[1]) * _UNITS[match[2]]})
+        host.setdefault(key, []).append({"Path": path, amount: count})
 
     return handle
 
@@ -117,18 +124,19 @@ def _append(key: str) -> Callable[[dict[str, Any], str], None]:
     return handle
 
 
-def _set(key: str) -> Callable[[dict[str, Any], str], None]:
-    def handle(host: dict[str, Any], value: str) -> None:
-        host[key] = int(value)
+def _cpu_quota(host: dict[str, Any], value: str) -> None:
+    host["CpuQuota"] = _number(value)
 
-    return handle
+
+def _memory_swap(host: dict[str, Any], value: str) -> None:
+    host["MemorySwap"] = -1 if value == "-1" else size(value) or 0
 
 
 _HANDLERS: dict[str, Callable[[dict[str, Any], str], None]] = {
     "add-host": _append("ExtraHosts"),
     "blkio-weight-device": _throttle("BlkioWeightDevice", "Weight"),
     "cap-add": _append("CapAdd"),
-    "cpu-quota": _set("CpuQuota"),
+    "cpu-quota": _cpu_quota,
     "device": _device,
     "device-read-bps": _throttle("BlkioDeviceReadBps", "Rate"),
     "device-read-iops": _throttle("BlkioDeviceReadIOps", "Rate"),
@@ -136,7 +144,7 @@ _HANDLERS: dict[str, Callable[[dict[str, Any], str], None]] = {
     "device-write-iops": _throttle("BlkioDeviceWriteIOps", "Rate"),
     "dns": _append("Dns"),
     "group-add": _append("GroupAdd"),
-    "memory-swap": _set("MemorySwap"),
+    "memory-swap": _memory_swap,
     "sysctl": _sysctl,
     "ulimit": _ulimit,
 }
