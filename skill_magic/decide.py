@@ -90,7 +90,7 @@ def evaluate(
     if settings is None:
         settings = bounds.load(host)
     if grants is None:
-        grants = trust.grants_for(skill, host) if skill.origin == "project" else frozenset()
+        grants = trust.grants_for(skill, host)
     draft = plan.draft(bounds.tightened(skill, settings), request, host)
     spec = bounds.bounded(draft.spec, settings)
     guarded = mounts.complete(

@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     policy_mounts.sources,
     policy_mounts.targets,
     policy_mounts.working_dir,
+    policy_mounts.nested,
     policy_network.network,
     policy_network.secrets,
     policy_network.loader,
@@ -42,6 +43,10 @@ RULES: tuple[Rule, ...] = (
     policy_user.strict,
     _wishes,
 )
+
+
+STRICT_GRANTS = frozenset(("network:bridge", "gpus"))
+"""Under the strict profile the bundled and the user's own manifests need these as well."""
 
 
 def check(
@@ -110,7 +115,8 @@ def _standing(context: Context, found: Iterator[Violation], grants: frozenset[st
         if each.grant is not None and context.settings.forbids(each.grant):
             fix = "Whoever administers this machine has forbidden the grant (forbid_grants in policy.toml)."
             each = dataclasses.replace(each, grant=None, fix=fix)
-        if each.grant is not None and (trusted or each.grant in grants):
+        asked_of_all = context.settings.strict and each.grant in STRICT_GRANTS
+        if each.grant is not None and (each.grant in grants or (trusted and not asked_of_all)):
             continue
         if each.file is None and each.field:
             each = dataclasses.replace(each, file=context.spec.file, line=context.spec.line_of(each.field))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .findings import Violation
@@ -175,6 +175,51 @@ def targets(context: Context) -> Iterator[Violation]:
             )
 
 
+def nested(context: Context) -> Iterator[Violation]:
+    """What is mounted inside a mounted folder must be there: the engine would make it on the host, as root."""
+    spec = context.spec
+    for mount in spec.mounts:
+        place = _on_host(spec.mounts, clean(mount.target), strictly=True)
+        if mount.ours or place is None or os.path.lexists(place):
+            continue
+        yield context.violation(
+            "target-missing",
+            mount.field or "mount",
+            mount.target,
+            f"On the host this is {place}, which does not exist.",
+            "Create it first; the engine would make one that belongs to root.",
+            kind="invalid",
+        )
+    if spec.working_dir is not None and not _in_kernel(spec.working_dir):
+        place = _on_host(spec.mounts, clean(spec.working_dir), strictly=False)
+        if place is not None and not os.path.isdir(place):
+            yield context.violation(
+                "workdir-missing",
+                "working_dir",
+                spec.working_dir,
+                f"On the host this is {place}, which is no folder.",
+                "Create it first; the engine would make one that belongs to root.",
+                kind="invalid",
+            )
+
+
+def _on_host(mounts: Iterable[Mount], path: str, *, strictly: bool) -> str | None:
+    """The host path that ``path`` in the container is, ``None`` where it is in no mounted folder."""
+    around = [
+        each
+        for each in mounts
+        if below(path, clean(each.target)) and not (strictly and clean(each.target) == path)
+    ]
+    inner = max(around, key=lambda each: len(clean(each.target)), default=None)
+    if inner is None or inner.kind != "bind" or not os.path.isdir(inner.source or ""):
+        return None
+    return os.path.normpath(os.path.join(inner.source or "", os.path.relpath(path, clean(inner.target))))
+
+
+def _in_kernel(path: str) -> bool:
+    return any(below(clean(path), tree) for tree in _KERNEL)
+
+
 def volumes(context: Context, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Violation]:
     """Judge named volumes by what the engine says of those that exist."""
     for mount in context.spec.mounts:
@@ -200,7 +245,7 @@ def working_dir(context: Context) -> Iterator[Violation]:
     path = context.spec.working_dir
     if path is None:
         return
-    if any(below(clean(path), tree) for tree in _KERNEL):
+    if _in_kernel(path):
         yield context.violation(
             "workdir-kernel",
             "working_dir",

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .host import Host
-from .protected import Entry, Kind, below, clean, entries, exempt, fold, foreign_home, session_socket
+from .protected import Entry, Kind, Relation, below, clean, exempt, fold, foreign_home, session_socket, table
 
-Relation = Literal["is", "is in", "contains"]
 Identity = tuple[int, int]
 
 _KERNEL = ("/proc", "/sys", "/dev")
@@ -42,7 +41,7 @@ class Judge:
 
     def __init__(self, host: Host, *, home_project: bool = False) -> None:
         self.host = host
-        self.entries = entries(host)
+        self.table = table(host)
         self.home_project = home_project
         self.folded_home = fold(str(host.home))
         self._inodes: dict[Identity, list[tuple[Entry, Relation]]] | None = None
@@ -67,11 +66,10 @@ class Judge:
 
     def contained(self, resolved: str, kinds: Iterable[Kind]) -> Iterator[Entry]:
         """The protected places of ``kinds`` that lie below a directory, by name."""
-        folded = fold(resolved)
         return (
             entry
-            for entry in self.entries
-            if entry.kind in kinds and entry.folded != folded and below(entry.folded, folded)
+            for entry, relation in self.table.touching(fold(resolved))
+            if relation == "contains" and entry.kind in kinds
         )
 
     def _lexical(self, declared: str) -> Hit | None:
@@ -85,9 +83,8 @@ class Judge:
 
     def _hits(self, path: str, *, notebook: bool) -> Iterator[Hit]:
         folded = fold(path)
-        for entry in self.entries:
-            relation = _relation(folded, entry)
-            if relation is not None and self._counts(entry, relation, folded):
+        for entry, relation in self.table.touching(folded):
+            if self._counts(entry, relation, folded):
                 yield Hit(entry.kind, path, relation, entry.path)
         foreign = foreign_home(folded)
         if foreign is not None and not below(folded, self.folded_home):
@@ -111,7 +108,7 @@ class Judge:
 
     def _same_inode(self, path: str, folded: str) -> Iterator[Hit]:
         if self._inodes is None:
-            self._inodes = self._table()
+            self._inodes = self._look()
         here = identity(path)
         place = path
         while True:
@@ -131,34 +128,30 @@ class Judge:
                 return
             place = parent
 
-    def _table(self) -> dict[Identity, list[tuple[Entry, Relation]]]:
-        table: dict[Identity, list[tuple[Entry, Relation]]] = {}
-        seen: set[str] = set()
-        for entry in self.entries:
-            found = identity(entry.path, follow=True)
-            if found is None:
+    def _look(self) -> dict[Identity, list[tuple[Entry, Relation]]]:
+        """What exists of the protected places, by inode; and the directories above those that must not be
+        shown."""
+        seen: dict[Identity, list[tuple[Entry, Relation]]] = {}
+        parents: dict[str, str | None] = {}
+        above: set[str] = set()
+        for entry in self.table.entries:
+            parent = os.path.dirname(entry.path)
+            if parent not in parents:
+                parents[parent] = resolve(parent) if os.path.exists(parent) else None
+            real = parents[parent]
+            found = identity(entry.path, follow=True) if real is not None else None
+            if found is None or real is None:
                 continue
-            table.setdefault(found, []).append((entry, "is"))
+            seen.setdefault(found, []).append((entry, "is"))
             if entry.kind in ("credential", "code"):
                 continue
-            parent = os.path.dirname(resolve(entry.path))
-            while parent not in seen:
-                seen.add(parent)
-                above = identity(parent)
-                if above is not None:
-                    table.setdefault(above, []).append((entry, "contains"))
-                parent = os.path.dirname(parent)
-        return table
-
-
-def _relation(folded: str, entry: Entry) -> Relation | None:
-    if folded == entry.folded:
-        return "is"
-    if entry.tree and below(folded, entry.folded):
-        return "is in"
-    if below(entry.folded, folded):
-        return "contains"
-    return None
+            while real not in above:
+                above.add(real)
+                over = identity(real)
+                if over is not None:
+                    seen.setdefault(over, []).append((entry, "contains"))
+                real = os.path.dirname(real)
+        return seen
 
 
 def resolve(path: str) -> str:

@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -90,24 +90,57 @@ def exempt(entry: Entry, folded: str, folded_home: str) -> bool:
     )
 
 
-def entries(host: Host) -> tuple[Entry, ...]:
-    """Every protected place for this person on this machine; existing or not."""
+Relation = Literal["is", "is in", "contains"]
+
+
+class Table:
+    """Every protected place for one person on one machine, existing or not, found by name."""
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self.entries = entries
+        self._at: dict[str, list[Entry]] = {}
+        self._above: dict[str, list[Entry]] = {}
+        for entry in entries:
+            self._at.setdefault(entry.folded, []).append(entry)
+            for parent in _parents(entry.folded):
+                self._above.setdefault(parent, []).append(entry)
+
+    def touching(self, folded: str) -> Iterator[tuple[Entry, Relation]]:
+        """Every entry that the path is, is in, or contains."""
+        for entry in self._at.get(folded, ()):
+            yield entry, "is"
+        for parent in _parents(folded):
+            for entry in self._at.get(parent, ()):
+                if entry.tree:
+                    yield entry, "is in"
+        for entry in self._above.get(folded, ()):
+            yield entry, "contains"
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path != "/":
+        path = posixpath.dirname(path)
+        yield path
+
+
+def table(host: Host) -> Table:
+    """The protected places for this person on this machine; made once for the same facts."""
     variables = tuple((name, host.environment.get(name, "")) for name in (*ENV_SOCKETS, *ENV_CREDENTIALS))
     socket = str(host.engine.socket) if host.engine is not None and host.engine.socket is not None else ""
     own = (str(host.config_dir), str(host.data_dir), str(host.system_dir))
     docker_host = host.environment.get("DOCKER_HOST", "")
-    return _entries(str(host.home), str(host.directory), variables, socket, docker_host, own)
+    return _table(str(host.home), str(host.directory), variables, socket, docker_host, own)
 
 
 @lru_cache(maxsize=8)
-def _entries(
+def _table(
     home: str,
     directory: str,
     variables: tuple[tuple[str, str], ...],
     socket: str,
     docker_host: str,
     own: tuple[str, ...],
-) -> tuple[Entry, ...]:
+) -> Table:
     found: dict[tuple[str, bool], Entry] = {}
 
     def add(path: str, kind: Kind, tree: bool = True) -> None:
@@ -150,7 +183,7 @@ def _entries(
             add(f"{base}/{name}", "credential")
         for name in HOME_CODE:
             add(f"{base}/{name}", "code")
-    return tuple(found.values())
+    return Table(tuple(found.values()))
 
 
 _SESSION = re.compile(
