@@ -41,9 +41,10 @@ apt_install() {
   done
   [[ ${#missing[@]} != 0 ]] || return 0
   say "installing ${missing[*]}"
-  quietly apt-get update &&
-    DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends "${missing[@]}" ||
+  if ! quietly apt-get update ||
+    ! DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends "${missing[@]}"; then
     die "apt-get could not install ${missing[*]}"
+  fi
 }
 
 # usable_python NAME : prints its path if it runs, is recent enough and can make virtual environments. A name on the
