@@ -85,29 +85,34 @@ def _text(file: Path, owner: int | None) -> str:
         # Non-blocking: opening a fifo that somebody named skills.toml would wait for a writer.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
-        reason = f"It cannot be read: {error.strerror or error}."
-        raise _BrokenError("manifest-unreadable", reason, "Make it readable or remove it.") from None
-    with os.fdopen(descriptor, "rb") as stream:
-        facts = os.fstat(stream.fileno())
+        raise _unreadable(error) from None
+    try:
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise _BrokenError("manifest-unreadable", "It is not a regular file.", "Remove it or rename it.")
         if owner is not None and (facts.st_uid not in (owner, 0) or facts.st_mode & 0o022):
             reason = "Others can write it, and what it says is trusted."
             raise _BrokenError("manifest-not-private", reason, f"Own it and run: chmod go-w {file}")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
             content = stream.read(LARGEST + 1)
-        except OSError as error:
-            reason = f"It cannot be read: {error.strerror or error}."
-            raise _BrokenError("manifest-unreadable", reason, "Make it readable or remove it.") from None
+    except OSError as error:
+        raise _unreadable(error) from None
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST:
         raise _BrokenError(
             "manifest-too-large", "It is larger than 1 MiB.", "A manifest is a few lines per skill."
         )
     try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
+        return content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _BrokenError("manifest-encoding", "It is not UTF-8.", "Save it as UTF-8.", line) from None
+
+
+def _unreadable(error: OSError) -> _BrokenError:
+    reason = f"It cannot be read: {error.strerror or error}."
+    return _BrokenError("manifest-unreadable", reason, "Make it readable or remove it.")
 
 
 def _document(text: str) -> dict[str, Any]:
