@@ -84,7 +84,7 @@ def evaluate(
     :param settings: default: what policy.toml says. :param grants: default: what a person granted this skill.
     :raises SpecError: where policy.toml or the grants cannot be relied on.
     """
-    from . import mounts, plan, policy, trust
+    from . import plan, policy, trust
     from . import settings as bounds
 
     if settings is None:
@@ -93,12 +93,26 @@ def evaluate(
         grants = trust.grants_for(skill, host)
     draft = plan.draft(bounds.tightened(skill, settings), request, host)
     spec = bounds.bounded(draft.spec, settings)
-    guarded = mounts.complete(
-        spec.mounts, host, files=(skill.file,), home_project=settings.allow_home_project
-    )
-    spec = replace(spec, mounts=guarded, grants=grants)
+    spec = replace(_placed(spec, skill, host, grants, settings), grants=grants)
     found = dict.fromkeys((*draft.faults, *policy.check(spec, host, grants=grants, settings=settings)))
     return Decision(skill, spec, tuple(found), verdict_of(tuple(found)), skill.name)
+
+
+def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], settings: Settings) -> RunSpec:
+    """``spec`` with the protections inside its mounts; on an engine elsewhere, without the notebook's
+    directory."""
+    from . import mounts
+
+    if host.engine is None or not host.engine.remote:
+        guarded = mounts.complete(
+            spec.mounts, host, files=(skill.file,), home_project=settings.allow_home_project
+        )
+        return replace(spec, mounts=guarded)
+    if "remote-mounts" in grants:
+        return spec
+    kept = tuple(each for each in spec.mounts if not (each.ours and each.kind == "bind"))
+    note = "the engine runs on another machine: the notebook's directory is not mounted"
+    return replace(spec, mounts=kept, notes=(*spec.notes, note))
 
 
 def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:

@@ -128,7 +128,7 @@ class _Reader:
     def target(self, part: str) -> tuple[str, tuple[str, ...]]:
         text, names = self.expanded(part)
         if not text.startswith("/"):
-            raise self.invalid(f"The container path {text!r} is not absolute.", "Start it with a slash.")
+            raise self.invalid(f"The container path {part!r} is not absolute.", "Start it with a slash.")
         return "/" + posixpath.normpath(text).lstrip("/"), names
 
     def mount(
@@ -138,10 +138,10 @@ class _Reader:
         text, source_names = self.expanded(source)
         names = tuple(dict.fromkeys((*source_names, *names)))
         if kind == "volume" or (kind != "bind" and "/" not in text and text not in (".", "..")):
-            return self.volume(text, target, names, mode)
+            return self.volume(text, source, target, names, mode)
         if mode.no_copy:
             raise self.invalid("nocopy is for volumes.", "Leave it out for a folder.")
-        declared = self.absolute(text)
+        declared = self.absolute(text, source)
         resolved = resolve(declared)
         return Mount(
             "bind",
@@ -156,12 +156,13 @@ class _Reader:
             identity=identity(resolved),
         )
 
-    def volume(self, text: str, target: str, names: tuple[str, ...], mode: _Mode) -> Mount:
+    def volume(self, text: str, written: str, target: str, names: tuple[str, ...], mode: _Mode) -> Mount:
+        # Messages show what was written: what it stands for may be a secret.
         if text.startswith("~"):
             raise self.invalid("~ is not expanded here.", "Write ${HOME}.")
         if not _VOLUME_NAME.fullmatch(text):
             raise self.invalid(
-                f"{text!r} is no name for a volume.",
+                f"{written!r} is no name for a volume.",
                 "Write ./NAME for a folder; a volume's name has two letters, digits, _ . - or more.",
             )
         if mode.propagation or mode.relabel:
@@ -180,15 +181,17 @@ class _Reader:
             names=names,
         )
 
-    def absolute(self, text: str) -> str:
+    def absolute(self, text: str, written: str) -> str:
         if text.startswith("/"):
             return text
         if text in (".", "..") or text.startswith(("./", "../")):
-            return os.path.join(self.base_dir, text.removeprefix("./") if text != "." else "").rstrip("/")
+            return (
+                os.path.join(self.base_dir, text.removeprefix("./") if text != "." else "").rstrip("/") or "/"
+            )
         if text.startswith("~"):
             raise self.invalid("~ is not expanded here.", "Write ${HOME}.")
         raise self.invalid(
-            f"{text!r} is neither an absolute path nor a name.",
+            f"{written!r} is neither an absolute path nor a name.",
             "Write ./PATH for a folder beside the manifest.",
         )
 

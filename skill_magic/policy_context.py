@@ -8,9 +8,9 @@ from typing import Literal
 from .findings import Violation
 from .host import Host
 from .policy_paths import Judge
-from .redact import hide, spec_secrets
+from .redact import every, hide, spec_secrets
 from .settings import Settings
-from .spec import RunSpec
+from .spec import Mount, RunSpec
 
 
 class Context:
@@ -33,6 +33,10 @@ class Context:
     def shown(self, text: str) -> str:
         """``text`` as a person may see it: without the values of secrets."""
         return hide(text, self._secrets)
+
+    def path(self, mount: Mount, text: str) -> str:
+        """A path of ``mount`` as a person may see it."""
+        return self.shown(hide(text, every(mount.names, self.host.environment)))
 
     def violation(
         self,

@@ -26,7 +26,7 @@ def sources(context: Context) -> Iterator[Violation]:
 
 def _source(context: Context, mount: Mount) -> Iterator[Violation]:
     where, source = mount.field or "directory", mount.source or ""
-    declared = mount.declared or source
+    declared, shown = mount.declared or source, context.path(mount, mount.declared or source)
     notebook = source == str(context.host.directory)
     if mount.propagation not in ("", "private", "rprivate"):
         yield context.violation(
@@ -37,9 +37,9 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
             "Leave the propagation out.",
         )
     hit = context.paths.hit(declared, source, notebook=notebook)
-    if hit is None and mount.names and resolve(declared) != source:
+    if hit is None and resolve(declared) != source:
         yield context.violation(
-            "mount-changed", where, declared, "It leads somewhere else now.", "Run it again."
+            "mount-changed", where, shown, "It leads somewhere else now.", "Run it again."
         )
         return
     if hit is not None:
@@ -50,7 +50,7 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
         yield context.violation(
             "mount-remote",
             where,
-            declared,
+            shown,
             "The engine runs on another machine, so this path names that machine's files.",
             "Use a local engine, or:",
             grant="remote-mounts",
@@ -60,7 +60,7 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
         yield context.violation(
             "mount-special",
             where,
-            declared,
+            shown,
             "It is a socket, a pipe or a device; only folders and plain files are mounted.",
             "Mount a folder or a file.",
         )
@@ -69,16 +69,16 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
         yield context.violation(
             "mount-missing",
             where,
-            declared,
+            shown,
             f"It {word}.",
             "Create it first; the engine would make a folder that belongs to root.",
             kind="invalid",
         )
     else:
-        yield from _reach(context, mount, where, declared)
+        yield from _reach(context, mount, where, shown)
 
 
-def _reach(context: Context, mount: Mount, where: str, declared: str) -> Iterator[Violation]:
+def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[Violation]:
     """Whether what may be mounted may be mounted like this."""
     source, root = mount.source or "", str(context.host.directory)
     inside = below(source, root)
@@ -86,7 +86,7 @@ def _reach(context: Context, mount: Mount, where: str, declared: str) -> Iterato
         yield context.violation(
             "mount-relabel",
             where,
-            f"{declared}:{mount.relabel}",
+            f"{shown}:{mount.relabel}",
             "z and Z change the SELinux labels of the folder on the host.",
             "Use them in the notebook's directory only.",
         )
@@ -96,29 +96,29 @@ def _reach(context: Context, mount: Mount, where: str, declared: str) -> Iterato
             yield context.violation(
                 "mount-project-code",
                 where,
-                declared,
+                shown,
                 f"The host runs later what is written into {code}.",
                 "Mount it read-only (:ro), or:",
-                grant=f"mount:rw:{source}",
+                grant=f"mount:rw:{context.path(mount, source)}",
             )
         return
     if not mount.read_only:
         yield context.violation(
             "mount-outside-rw",
             where,
-            declared,
+            shown,
             "It lies outside the notebook's directory and could be changed.",
             "Mount it read-only (:ro), or:",
-            grant=f"mount:rw:{source}",
+            grant=f"mount:rw:{context.path(mount, source)}",
         )
     elif context.spec.network != "none":
         yield context.violation(
             "mount-outside-network",
             where,
-            declared,
+            shown,
             "It lies outside the notebook's directory and could be sent over the network.",
             'Write network = "none", or:',
-            grant=f"mount:ro:{source}",
+            grant=f"mount:ro:{context.path(mount, source)}",
         )
 
 
@@ -140,7 +140,7 @@ _REASONS = {
 def _refusal(context: Context, mount: Mount, hit: Hit, *, notebook: bool) -> Violation:
     code, text = _REASONS[hit.kind]
     what = {"is": "This is", "is in": "This is in", "contains": "This contains"}[hit.relation]
-    reason = text.format(what=what, place=hit.place) + "."
+    reason = text.format(what=what, place=context.path(mount, hit.place)) + "."
     fix = "Mount a folder with the data that is needed, and nothing else; this is never allowed."
     if notebook:
         fix = "Move the notebook into a folder of its own below your home directory."
@@ -176,7 +176,8 @@ def targets(context: Context) -> Iterator[Violation]:
 
 
 def nested(context: Context) -> Iterator[Violation]:
-    """What is mounted inside a mounted folder must be there: the engine would make it on the host, as root."""
+    """What is mounted inside a mounted folder must be there: the engine would make it on the host, as
+    root."""
     spec = context.spec
     for mount in spec.mounts:
         place = _on_host(spec.mounts, clean(mount.target), strictly=True)

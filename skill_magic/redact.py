@@ -63,6 +63,12 @@ def secrets(names: Iterable[str], environment: Mapping[str, str]) -> tuple[str, 
     return tuple(sorted((value for value in values if len(value) >= 4), key=len, reverse=True))
 
 
+def every(names: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Like :func:`secrets`, short values too: for a text that is known to be made from them."""
+    values = {environment.get(name, "") for name in names if secret_name(name)} - {""}
+    return tuple(sorted(values, key=len, reverse=True))
+
+
 def hide(text: str, values: Iterable[str]) -> str:
     """``text`` without the given values and without the user information of URLs."""
     for value in values:

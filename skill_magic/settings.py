@@ -116,7 +116,8 @@ def unsafe_file(path: Path, host: Host) -> str | None:
     same kind, and not in the notebook's directory, where whoever wrote the notebook could have put it.
     """
     real = Path(os.path.realpath(path))
-    if (real == host.directory or host.directory in real.parents) and host.directory != host.home:
+    inside = real == host.directory or host.directory in real.parents
+    if inside and host.directory != host.home and host.directory not in host.home.parents:
         return "it lies in the notebook's directory, where a project could have brought it along"
     for place in (real, real.parent):
         found = os.stat(place)

@@ -40,9 +40,10 @@ def digest(skill: Skill) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def project(skill: Skill, host: Host) -> str:
-    """The project a grant is bound to: the notebook's directory and the manifest's, symlinks resolved."""
-    return os.path.realpath(host.directory)
+def project(skill: Skill) -> str:
+    """The project a grant is bound to: the manifest's directory, symlinks resolved. Any notebook of it has
+    them."""
+    return os.path.realpath(skill.file.parent)
 
 
 def grants_for(skill: Skill, host: Host) -> frozenset[str]:
@@ -50,7 +51,7 @@ def grants_for(skill: Skill, host: Host) -> frozenset[str]:
 
     :raises SpecError: where the file cannot be relied on.
     """
-    entry = _entry(_load(host), skill, host)
+    entry = _entry(_load(host), skill)
     if entry is None or entry.get("digest") != digest(skill):
         return frozenset()
     return frozenset(item["grant"] for item in entry.get("grants", ()))
@@ -60,7 +61,7 @@ def grant(skill: Skill, host: Host, names: Iterable[str]) -> frozenset[str]:
     """Add grants and return those now in force. Grants for an earlier state of the skill are dropped."""
     with _locked(host):
         data = _load(host)
-        entry = _entry(data, skill, host)
+        entry = _entry(data, skill)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         kept = (
             list(entry.get("grants", ()))
@@ -69,7 +70,7 @@ def grant(skill: Skill, host: Host, names: Iterable[str]) -> frozenset[str]:
         )
         have = {item["grant"] for item in kept}
         kept += [{"grant": name, "date": now} for name in dict.fromkeys(names) if name not in have]
-        data.setdefault("projects", {}).setdefault(project(skill, host), {})[skill.name] = {
+        data.setdefault("projects", {}).setdefault(project(skill), {})[skill.name] = {
             "digest": digest(skill),
             "spec": canonical(skill),
             "grants": kept,
@@ -82,14 +83,14 @@ def revoke(skill: Skill, host: Host, names: Iterable[str] | None = None) -> froz
     """Take grants back, all of them by default; returns those left."""
     with _locked(host):
         data = _load(host)
-        entry = _entry(data, skill, host)
+        entry = _entry(data, skill)
         if entry is None:
             return frozenset()
         gone = None if names is None else set(names)
         left = [item for item in entry["grants"] if gone is not None and item["grant"] not in gone]
         entry["grants"] = left
         if not left:
-            del data["projects"][project(skill, host)][skill.name]
+            del data["projects"][project(skill)][skill.name]
         _save(host, data)
     return frozenset(item["grant"] for item in left)
 
@@ -97,7 +98,7 @@ def revoke(skill: Skill, host: Host, names: Iterable[str] | None = None) -> froz
 def changed(skill: Skill, host: Host) -> tuple[str, ...] | None:
     """What differs from the state that was granted last, one line per key; ``None`` where nothing was or
     did."""
-    entry = _entry(_load(host), skill, host)
+    entry = _entry(_load(host), skill)
     if entry is None or entry.get("digest") == digest(skill):
         return None
     before, after = entry.get("spec", {}), json.loads(json.dumps(canonical(skill), default=list))
@@ -135,8 +136,8 @@ def _shown(value: object) -> str:
     return "nothing" if value is None else json.dumps(value, ensure_ascii=True)
 
 
-def _entry(data: Mapping[str, Any], skill: Skill, host: Host) -> dict[str, Any] | None:
-    entry = data.get("projects", {}).get(project(skill, host), {}).get(skill.name)
+def _entry(data: Mapping[str, Any], skill: Skill) -> dict[str, Any] | None:
+    entry = data.get("projects", {}).get(project(skill), {}).get(skill.name)
     return entry if isinstance(entry, dict) else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tomllib
 from dataclasses import replace
@@ -103,6 +104,9 @@ def decide(snippet: str, engine: dict[str, Any]) -> dict[str, Any]:
     finally:
         for path in made:
             path.unlink(missing_ok=True)
+        shutil.rmtree(
+            Path(before["HOME"]) / ".local", ignore_errors=True
+        )  # the grants; every row starts afresh
         os.chdir(here)
         os.environ.clear()
         os.environ.update(before)
