@@ -178,8 +178,8 @@ class StreamView(QuietView):
             self._show_end(self._end, result)
 
     def _show_end(self, end: Shown, result: RunResult | None) -> None:
-        _, pieces, omitted, _ = end.take()
-        texts = _merged([(piece.stream, sanitize(piece.data)) for piece in pieces])
+        head, tail, omitted, _ = end.take()
+        texts = _merged([(piece.stream, sanitize(piece.data)) for piece in (*head, *tail)])
         lines = [(name, line) for name, text in texts for line in _OVERDRAWN.sub("", text).splitlines(True)]
         omitted += max(len(lines) - END_LINES, 0)
         where = ""

@@ -98,9 +98,9 @@ def state(result: RunResult) -> str:
 def _raise_memory(result: RunResult) -> str:
     for key, place in result.lines.items():
         if place:
-            return f"raise `{key}` in {place}"
+            return f"raise `{label(key)}` in {label(place)}"
         if key.startswith("-"):
-            return f"raise {key}"
+            return f"raise {label(key)}"
     return "give it more with --memory"
 
 
