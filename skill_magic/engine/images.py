@@ -76,10 +76,12 @@ def inspect(engine: Engine, image: str, *, platform: str | None = None) -> Image
     with translate(f"look for the image {image}"):
         try:
             found = engine.api.inspect_image(image)
-        except docker.errors.ImageNotFound:
-            return None
         except docker.errors.NotFound:
             return None
+        except docker.errors.APIError as error:
+            if error.status_code != 400:
+                raise
+            raise _image_error(image, platform, error) from error  # not the name of an image
     return facts_of(found, image) if _fits(found, platform) else None
 
 
@@ -195,13 +197,13 @@ def _pull(
             if item is None:
                 break
             if isinstance(item, BaseException):
-                raise _image_error(engine, image, platform, item)
+                raise _image_error(image, platform, item)
             if cancelled():
                 raise ImageError(
                     f"the pull of {image} was stopped", "Run it again to go on.", problem="stopped"
                 )
             if "error" in item:
-                raise _image_error(engine, image, platform, EngineError(str(item["error"])))
+                raise _image_error(image, platform, EngineError(str(item["error"])))
             if progress.update(item) and time.monotonic() - last >= INTERVAL:
                 last = time.monotonic()
                 emit(progress.event())
@@ -299,7 +301,7 @@ _UNREACHABLE = (
 )
 
 
-def _image_error(engine: Engine, image: str, platform: str | None, error: BaseException) -> BaseException:
+def _image_error(image: str, platform: str | None, error: BaseException) -> BaseException:
     """The error of a failed pull, told apart by the engine's words: it has no codes for them."""
     if isinstance(error, ImageError):
         return error
@@ -318,6 +320,7 @@ def _image_error(engine: Engine, image: str, platform: str | None, error: BaseEx
         hint = "`docker system df` shows what takes it, `docker image prune` frees some."
     elif (
         "no matching manifest" in low
+        or "no match for platform" in low
         or "does not match the specified platform" in low
         or "cannot be used on" in low
     ):

@@ -69,7 +69,8 @@ class Life:
         self.running = threading.Event()
         self.ended = threading.Event()
         self.over = False
-        self.started = 0.0
+        self.started = 0.0  # by the monotonic clock, as is
+        self.heard = 0.0  # the last sign of life of the engine
         self._stdin: bytes | BinaryIO = b"" if stdin is None else stdin
         self._check_image = check_image
         self._attachment: Attachment | None = None
@@ -206,6 +207,7 @@ class Life:
             if self.spec.stdin:
                 self._feed(self._input or self._attachment)
             for output in self._attachment.outputs():
+                self.heard = time.monotonic()
                 self.channel.put(output)
             self._watch.last_sample()
             return self._wait()
@@ -273,6 +275,9 @@ class Life:
         )
 
     def _stopping(self) -> bool:
+        """Whether to go no further; the consumer is told why."""
+        if self._lost is not None:
+            raise self._lost  # it answers again, but nobody waits for the tool any more
         if self.stopper.state is None:
             return False
         self._never_started()

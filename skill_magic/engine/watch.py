@@ -131,4 +131,5 @@ class Watch:
             return True
         alive = self._engine.alive(PATIENCE)
         self._asked = time.monotonic()
-        return alive or self._over.is_set() or self._life.ended.is_set()
+        # An overloaded engine that still passes the tool's output on is not lost.
+        return alive or self._life.heard > now or self._over.is_set() or self._life.ended.is_set()
