@@ -105,30 +105,34 @@ OPTIONS: Mapping[str, Option] = {
 
 @dataclass(frozen=True)
 class Verb:
-    """What stands behind a verb: usage, meaning, the least and the most names (``None``: any number)."""
+    """What stands behind a verb: usage, meaning, the least and the most names (``None``: any number).
+
+    :param reserved: no skill may be called so, and there is nothing behind it yet.
+    """
 
     usage: str
     meaning: str
     least: int = 0
     most: int | None = 0
+    reserved: bool = False
 
 
 VERBS: Mapping[str, Verb] = {
     "run": Verb("NAME [-- ARGS...]", "run a skill (the word run may be left out)", 1, 1),
-    "map": Verb("NAME FILES... -- ARGS...", "run a skill once for each file", 1, None),
+    "map": Verb("NAME FILES... -- ARGS...", "run a skill once for each file", 1, None, reserved=True),
     "list": Verb("", "the skills in reach, and where each comes from"),
     "info": Verb("NAME", "what a skill is and what it may touch", 1, 1),
     "explain": Verb("NAME [-- ARGS...]", "the docker run line and what the policy says; nothing runs", 1, 1),
     "check": Verb("[PATH]", "all faults of the manifests", 0, 1),
     "trust": Verb("NAME", "show what a project's skill asks for, and allow it", 1, 1),
-    "lock": Verb("[NAME...]", "write down the images' digests", 0, None),
+    "lock": Verb("[NAME...]", "write down the images' digests", 0, None, reserved=True),
     "pull": Verb("NAME...", "get the images of skills", 1, None),
     "ps": Verb("", "the runs of this and other kernels"),
     "stop": Verb("RUN...", "stop runs", 1, None),
     "logs": Verb("RUN", "the output of a run", 1, 1),
     "clean": Verb("[RUN...]", "remove what ended runs left", 0, None),
     "doctor": Verb("", "what is found on this machine, and what is the matter"),
-    "report": Verb("[PATH]", "the runs that a notebook holds", 0, 1),
+    "report": Verb("[PATH]", "the runs that a notebook holds", 0, 1, reserved=True),
 }
 
 
@@ -165,8 +169,10 @@ def _overview() -> str:
         "",
         "Verbs:",
     ]
-    width = max(len(f"{verb} {facts.usage}") for verb, facts in VERBS.items())
-    lines += [f"  {f'{verb} {facts.usage}':{width}}  {facts.meaning}" for verb, facts in VERBS.items()]
+    heads = {f"{verb} {facts.usage}": facts.meaning for verb, facts in VERBS.items() if not facts.reserved}
+    width = max(map(len, heads))
+    lines += [f"  {head:{width}}  {meaning}" for head, meaning in heads.items()]
+    lines += [f"  Reserved: {', '.join(verb for verb, facts in VERBS.items() if facts.reserved)}."]
     return "\n".join([*lines, "", "Options:", *_option_lines(None)])
 
 
