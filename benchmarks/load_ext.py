@@ -1,7 +1,7 @@
 """What `%load_ext skill_magic` costs over a bare IPython, in milliseconds.
 
-Each round starts one interpreter that makes a shell and loads the extension, timing only the second part; the median of
-the rounds is printed, with the modules it brought in.
+Each round starts one interpreter that makes a shell and loads the extension, timing only the second part; the
+median of the rounds is printed, with the modules it brought in.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Run any containerised program from a notebook with one line of magic, safely and visibly.
 
-``%load_ext skill_magic`` gives ``%skill`` and ``%%skill``; ``skill`` is the same in a shell, and :func:`run` in Python::
+``%load_ext skill_magic`` gives ``%skill`` and ``%%skill``; ``skill`` is the same in a shell, and :func:`run`
+in Python::
 
     import skill_magic
     result = skill_magic.run("ffmpeg", ["-i", "in.mp4", "out.webm"])
 
-Names are resolved when they are first used: importing the package, and loading the extension, must cost next to
-nothing, because a startup file may do it in every kernel.
+Names are resolved when they are first used: importing the package, and loading the extension, must cost next
+to nothing, because a startup file may do it in every kernel.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext skill_magic``: register the magics and their completion. Starts nothing, connects to nothing."""
+    """``%load_ext skill_magic``: register the magics and their completion. Starts nothing, connects to
+    nothing."""
     from .magics import load
 
     load(shell)

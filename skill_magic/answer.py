@@ -1,8 +1,8 @@
 """Answer: what a verb has to say, once, for a terminal, a notebook and a machine.
 
-A verb returns blocks (a sentence, a table, a verbatim text) and the same as data; the door prints the one that fits.
-Names, descriptions and values in it come from manifests and engines, so every way out neutralises control characters,
-and the HTML one escapes all of it.
+A verb returns blocks (a sentence, a table, a verbatim text) and the same as data; the door prints the one
+that fits. Names, descriptions and values in it come from manifests and engines, so every way out neutralises
+control characters, and the HTML one escapes all of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Control characters, bidirectional overrides and zero-width characters: what text can use to look like other text.
+# Control characters, bidirectional overrides and zero-width characters: what text can use to look like other
+# text.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -43,7 +44,8 @@ def width(text: str) -> int:
 
 @dataclass(frozen=True)
 class Text:
-    """Sentences, one per line. ``good``: True for what is well, False for what is wrong, None for plain words."""
+    """Sentences, one per line. ``good``: True for what is well, False for what is wrong, None for plain
+    words."""
 
     text: str
     good: bool | None = None

@@ -39,10 +39,12 @@ def run(
     :param args: the tool's arguments, passed on byte for byte; ``None`` for the manifest's ``command``.
     :param stdin: text (as UTF-8), bytes, or a binary file that is streamed.
     :param directory: mounted at /workdir, and where manifests are looked for; default: the working directory.
-    :param timeout: seconds; :param memory: as in a manifest (``512m``); :param cpus: as in a manifest (``1.5``).
+    :param timeout: seconds; :param memory: as in a manifest (``512m``); :param cpus: as in a manifest
+        (``1.5``).
     :param pull: when to pull the image; default ``missing``.
     :param manifest: a manifest to use instead of the one found from ``directory`` upwards.
-    :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``, ``exit_code``.
+    :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``,
+        ``exit_code``.
     :param show: pass the tool's output on to stdout and stderr while it runs; :param view: or any other view.
     :raises SkillError: see :mod:`skill_magic.errors`.
     """

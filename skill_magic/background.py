@@ -1,20 +1,19 @@
 """``--bg``: a run that goes on beside the notebook, behind a handle.
 
-The handle's thread watches the run; it never prints, since what a thread prints lands in whatever cell runs then. Views
-of a background run update their own display. When the process ends, what was not started with ``--keep`` is stopped.
+The handle's thread watches the run; it never prints, since what a thread prints lands in whatever cell runs
+then. Views of a background run update their own display. When the process ends, what was not started with
+``--keep`` is stopped.
 """
 
 from __future__ import annotations
 
 import atexit
-import sys
 import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import road
-from .errors import SkillError
 
 if TYPE_CHECKING:
     from .command import Request
@@ -74,12 +73,14 @@ class Handle:
 
     @property
     def name(self) -> str | None:
-        """The container's name, which ``skill ps``, ``stop`` and ``logs`` take; ``None`` before there is one."""
+        """The container's name, which ``skill ps``, ``stop`` and ``logs`` take; ``None`` before there is
+        one."""
         return self._recorder.name
 
     @property
     def state(self) -> str:
-        """``starting``, ``running``, or how it ended (``finished``, ``failed``, ``stopped``, …; ``error``)."""
+        """``starting``, ``running``, or how it ended (``finished``, ``failed``, ``stopped``, …;
+        ``error``)."""
         if self._error is not None:
             return "error"
         if self._result is not None:
@@ -168,15 +169,19 @@ class _Tap:
             return list(self._chunks)
 
     def text(self, stream: str | None) -> str:
-        return b"".join(data for name, data in self.chunks() if stream in (None, name)).decode(errors="replace")
+        return b"".join(data for name, data in self.chunks() if stream in (None, name)).decode(
+            errors="replace"
+        )
 
 
 def start(request: Request, host: Host, view: View) -> Handle:
-    """Begin a run and return its handle at once. Raises what :func:`road.execute` raises before the tool starts."""
+    """Begin a run and return its handle at once. Raises what :func:`road.execute` raises before the tool
+    starts."""
     decision = road.decide(request, host)
     decision.raise_for_verdict()
-    engine = road.connect(host)
-    handle = Handle(road.start(engine, decision.spec, request, host), decision.spec, request, host, view)
+    spec = decision.spec
+    assert spec is not None  # noqa: S101  (what is allowed has one)
+    handle = Handle(road.start(road.connect(host), spec, request, host), spec, request, host, view)
     if not _handles:
         atexit.register(stop_all)
     _handles.add(handle)

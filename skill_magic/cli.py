@@ -1,7 +1,7 @@
 """The ``skill`` command: the door in a shell.
 
-stdout is the tool's alone, byte for byte; everything this package says goes to stderr. The exit code is the tool's, and
-where no tool ran or ended by itself, the one that shells and ``docker run`` use:
+stdout is the tool's alone, byte for byte; everything this package says goes to stderr. The exit code is the
+tool's, and where no tool ran or ended by itself, the one that shells and ``docker run`` use:
 
 ======  =================================================================
 2       the words cannot be read (usage)
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader has gone (`skill list | head -1`). Python would complain once more when it flushes at exit.
+        # The reader has gone (`skill list | head -1`). Python would complain once more when it flushes at
+        # exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
 
@@ -69,7 +70,7 @@ def _main(words: list[str]) -> int:
     parsed = command.parse(words, door="shell")
     if parsed.verb == "help":
         text = command.help_text(parsed.names[0] if parsed.names else None)
-        print(text, file=sys.stdout if words else sys.stderr)  # noqa: T201
+        print(text, file=sys.stdout if words else sys.stderr)
         return 0 if words else USAGE
     if parsed.verb == "run":
         return _run(parsed)
@@ -167,7 +168,8 @@ def exit_code(error: RunError) -> int:
 
 
 def _stdin() -> BinaryIO | None:
-    """What is piped into the command, unbuffered: a reader blocked in a buffer would hold the interpreter at exit."""
+    """What is piped into the command, unbuffered: a reader blocked in a buffer would hold the interpreter at
+    exit."""
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         return None
     try:

@@ -1,13 +1,15 @@
-"""Completion after ``%skill ``, ``%%skill `` and ``r = %skill ``: verbs, skills, options, and file names after ``--``.
+"""Completion after ``%skill ``, ``%%skill `` and ``r = %skill ``: verbs, skills, options, and file names
+after ``--``.
 
-It runs while a person types, so it reads manifests and directories and nothing else: no engine is asked, and a manifest
-that cannot be read completes nothing instead of raising.
+It runs while a person types, so it reads manifests and directories and nothing else: no engine is asked, and
+a manifest that cannot be read completes nothing instead of raising.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from .magics import SkillMagics
 
 _LINE = re.compile(r"^\s*(?:[\w.,\s\[\]'\"]+=\s*)?%{1,2}skill\s+(?P<words>.*)$", re.DOTALL)
-_TAKES_SKILL = frozenset("run info explain trust pull map logs lock".split())
+_TAKES_SKILL = frozenset(["run", "info", "explain", "trust", "pull", "map", "lock"])
+_TAKES_RUN = frozenset(["stop", "logs", "clean"])
+_TAKES_PATH = frozenset(["check", "report"])
 IDENTIFIER = "skill_magic"
 LIMIT = 200  # names per answer; a directory of a hundred thousand files must not slow typing down
 
@@ -36,22 +40,45 @@ def complete(
     fragment = "" if not words or match["words"][-1:].isspace() else words.pop()
     if "--" in words:
         return _files(fragment, directory()), fragment
-    return [word for word in _candidates(words, fragment, names) if word.startswith(fragment)], fragment
+    return [
+        word for word in _candidates(words, fragment, names, directory) if word.startswith(fragment)
+    ], fragment
 
 
-def _candidates(words: list[str], fragment: str, names: Callable[[], Iterable[str]]) -> list[str]:
-    from .grammar import OPTIONS, VERBS
+def _candidates(
+    words: list[str], fragment: str, names: Callable[[], Iterable[str]], directory: Callable[[], Path]
+) -> list[str]:
+    from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS
 
-    plain = [word for word in words if not word.startswith("-")]
-    verb = plain[0] if plain and plain[0] in VERBS else None
+    takes_value = {
+        name for option in OPTIONS.values() if option.value for name in (option.long, option.short)
+    } - {""}
+    plain = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and before not in takes_value
+    ]
+    verb = plain[0] if plain and plain[0] in VERBS else "run"
+    if words and words[-1] in takes_value:
+        return _files(fragment, directory()) if words[-1] in ("--manifest", "-m") else []
     if fragment.startswith("-"):
-        known = [option for option in OPTIONS.values() if not option.verbs or (verb or "run") in option.verbs]
+        known = [option for option in OPTIONS.values() if not option.verbs or verb in option.verbs]
         return sorted(["--help", *(option.long for option in known)])
     if not plain:
         return [*sorted(names()), *VERBS]
-    if verb in _TAKES_SKILL and len(plain) == 1:
-        return sorted(names())
-    return ["--"]
+    if plain[0] in VERBS and len(plain) == 1:
+        if verb in _TAKES_SKILL:
+            return sorted(names())
+        if verb in _TAKES_RUN:
+            return _runs()
+        return _files(fragment, directory()) if verb in _TAKES_PATH else []
+    return ["--"] if verb in WITH_ARGUMENTS else []
+
+
+def _runs() -> list[str]:
+    """Background runs of this process; others would have to be asked of the engine."""
+    background = sys.modules.get("skill_magic.background")
+    return [handle.name for handle in background.handles() if handle.name] if background else []
 
 
 def _files(fragment: str, directory: Path) -> list[str]:

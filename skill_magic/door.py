@@ -1,4 +1,5 @@
-"""Door: what the road and the verbs may use of the place they were called from (a notebook, a terminal, a script)."""
+"""Door: what the road and the verbs may use of the place they were called from (a notebook, a terminal, a
+script)."""
 
 from __future__ import annotations
 
@@ -54,8 +55,8 @@ def chosen_view(wanted: str) -> ViewName:
 def notebook_of(namespace: dict[str, Any]) -> Path | None:
     """The open notebook's file as its front end tells the kernel, where that file is on this machine.
 
-    VS Code sets a variable, Jupyter Server 2 an environment variable (which is also set for consoles, with the path of
-    no file); others say nothing.
+    VS Code sets a variable, Jupyter Server 2 an environment variable (which is also set for consoles, with
+    the path of no file); others say nothing.
     """
     for value in (namespace.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME")):
         if not isinstance(value, str):

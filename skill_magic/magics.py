@@ -25,7 +25,10 @@ RESULT = ("skill_magic.result", "RunResult")
 
 @magics_class
 class SkillMagics(Magics):
-    """Settings of ``%skill`` (``%config SkillMagics``). What a skill may do is not set here but in policy.toml."""
+    """Settings of ``%skill`` (``%config SkillMagics``). What a skill may do is not set here but in
+    policy.toml."""
+
+    shell: Any  # traitlets says InteractiveShell | None; here there is one
 
     view = Enum(
         VIEWS, "auto", help="What a run shows: the panel, plain text, nothing, or (auto) what fits the place."
@@ -37,17 +40,37 @@ class SkillMagics(Magics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        # A notebook's directory does not follow %cd. Front ends that do not name the notebook start the kernel in it.
+        # A notebook's directory does not follow %cd. Front ends that do not name the notebook start the
+        # kernel in it.
         self._start = Path(os.getcwd())
         self._shown: tuple[int, int] | None = None
 
-    # Not @output_can_be_silenced: IPython would read the line as Python tokens to look for a final ";", after the run,
-    # and raise where the tool's arguments are no Python (a "(" without its pair, 0777).
-    @no_var_expand  # type: ignore[untyped-decorator]
-    @needs_local_scope  # type: ignore[untyped-decorator]
-    @line_cell_magic  # type: ignore[untyped-decorator]
+    # Not @output_can_be_silenced: IPython would read the line as Python tokens to look for a final ";", after
+    # the run, and raise where the tool's arguments are no Python (a "(" without its pair, 0777).
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
     def skill(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
-        """Run a containerised program as if it were installed."""
+        """Run a containerised program as if it were installed.
+
+            %skill [options] NAME [options] -- ARGS...
+            r = %skill ffmpeg -- -i in.mp4 out.webm
+
+        Everything right of -- is the tool's, word for word. {name}, {obj.attr} and {d[key]} are filled in
+        from the notebook; one value stays one argument, a list becomes many. The result has exit_code,
+        stdout, stderr, duration, peak_memory, files. A tool that fails raises SkillFailed; with --no-raise
+        look at the result.
+
+            %%skill [options] NAME [options] -- ARGS...
+            the tool's standard input, or its arguments where the manifest says cell = "args"
+
+        Verbs: run list info explain check trust pull ps stop logs clean doctor (map lock report are
+        reserved). Options of a run: --timeout SECONDS, --memory SIZE, --cpus NUMBER, --pull WHEN, --out NAME,
+        --bg, --keep,
+        --no-raise, --quiet, --raw, --expand, --manifest PATH.
+
+        %skill --help says more, %skill VERB --help about one verb, %skill doctor about this machine.
+        """
         try:
             return self._perform(line, cell, {**self.shell.user_ns, **(local_ns or {})})
         except SkillError as error:
@@ -144,15 +167,16 @@ class SkillMagics(Magics):
         else:
             print(answer.text())  # noqa: T201
 
-
     def display_once(self, result: Any) -> None:
-        """IPython's hook for a cell's last value: a result whose card stands in this cell already is left at that."""
+        """IPython's hook for a cell's last value: a result whose card stands in this cell already is left at
+        that."""
         if self.in_kernel and self._shown == (self.shell.execution_count, id(result)):
             return
         raise NotImplementedError  # IPython goes on with the ordinary way of showing it
 
     def bundle_once(self, result: Any) -> dict[str, Any]:
-        """The same in a terminal, which has its Out prompt printed by then: the result's one line, not its output."""
+        """The same in a terminal, which has its Out prompt printed by then: the result's one line, not its
+        output."""
         if self._shown == (self.shell.execution_count, id(result)):
             return {"text/plain": repr(result)}
         bundle: dict[str, Any] = result._repr_mimebundle_()
@@ -197,7 +221,8 @@ def make_view(name: str, *, kernel: bool) -> View:
 
 
 def _with_traceback(error: SkillError, shell: Any) -> None:
-    """Let IPython show ``error`` with its traceback: the short lines are a method, and an attribute wins over it."""
+    """Let IPython show ``error`` with its traceback: the short lines are a method, and an attribute wins over
+    it."""
 
     def render() -> list[str]:
         return list(shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__))
@@ -228,5 +253,6 @@ def unload(shell: Any) -> None:
         formatter.pop(".".join(RESULT), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("skill", None)
+    shell.configurables[:] = [each for each in shell.configurables if not isinstance(each, SkillMagics)]
     if background := sys.modules.get("skill_magic.background"):
         background.stop_all()

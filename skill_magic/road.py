@@ -1,10 +1,11 @@
-"""The one road from a request to a result; the magic, the ``skill`` command and the Python API are doors to it.
+"""The one road from a request to a result; the magic, the ``skill`` command and the Python API are doors to
+it.
 
     manifest → plan → policy → engine → result, the view watching
 
-Nothing here decides anything: each room does, and this module hands the value of one to the next. What it owns is the
-loop of a run: events reach the recorder and the view on the caller's thread, and an interrupt ends the tool, never the
-clean-up (which is the engine's own thread's work).
+Nothing here decides anything: each room does, and this module hands the value of one to the next. What it
+owns is the loop of a run: events reach the recorder and the view on the caller's thread, and an interrupt
+ends the tool, never the clean-up (which is the engine's own thread's work).
 """
 
 from __future__ import annotations
@@ -48,18 +49,21 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
     """Run a skill to its end.
 
     :returns: the result; also of a failed run where ``request.options.no_raise`` is set.
-    :raises SkillError: anything of the tree in ``errors``. A refusal comes before the engine is asked anything.
+    :raises SkillError: anything of the tree in ``errors``. A refusal comes before the engine is asked
+        anything.
     """
     decision = decide(request, host)
     decision.raise_for_verdict()
     spec = decision.spec
+    assert spec is not None  # noqa: S101  (what is allowed has one)
     with contextlib.closing(start(connect(host), spec, request, host)) as run:
         view.begin(spec, run.stop)
         return settle(watch(run, spec, host, view), request)
 
 
 def connect(host: Host) -> Engine:
-    """The person's engine, with what dead processes of ours left on it swept away. Raises EngineUnavailable."""
+    """The person's engine, with what dead processes of ours left on it swept away. Raises
+    EngineUnavailable."""
     from . import engine
 
     connected = engine.connect(host)
@@ -133,10 +137,11 @@ def settle(result: RunResult, request: Request) -> RunResult:
 def interrupts(run: Run) -> Iterator[None]:
     """While the body runs in the main thread, SIGINT stops ``run`` instead of breaking into our code.
 
-    A KeyboardInterrupt can surface between any two bytecodes: an output chunk taken from the queue would be lost, a
-    view left half drawn. So the first signal is only passed on, through a SimpleQueue (whose ``put`` is safe in a
-    signal handler) to a thread that calls ``run.stop()``, which also works while this thread is blocked in a write.
-    From the second on a KeyboardInterrupt is raised as well: the way out of a view that hangs.
+    A KeyboardInterrupt can surface between any two bytecodes: an output chunk taken from the queue would be
+    lost, a view left half drawn. So the first signal is only passed on, through a SimpleQueue (whose ``put``
+    is safe in a signal handler) to a thread that calls ``run.stop()``, which also works while this thread is
+    blocked in a write. From the second on a KeyboardInterrupt is raised as well: the way out of a view that
+    hangs.
     """
     before = signal.getsignal(signal.SIGINT)
     # A shell starts background jobs with SIGINT ignored, and other threads cannot set handlers.

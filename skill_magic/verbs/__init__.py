@@ -1,4 +1,5 @@
-"""The verbs beside ``run``: each takes a parsed command and the door it came through, and returns an Answer."""
+"""The verbs beside ``run``: each takes a parsed command and the door it came through, and returns an
+Answer."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, Block, Table, Text
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from ..command import Command
     from ..decide import Decision
     from ..door import Door
+    from ..host import Host
     from ..manifest import Skill
 
 WORDS = {
@@ -23,9 +27,7 @@ WORDS = {
 
 def list_(command: Command, door: Door) -> Answer:
     """Every skill in reach, the nearest layer first."""
-    from ..decide import check_all
-
-    decisions = sorted(check_all(door.host, command.options.manifest), key=_nearest)
+    decisions = sorted(_decisions(door.host, command.options.manifest), key=_nearest)
     rows = [
         (
             decision.name,
@@ -41,6 +43,20 @@ def list_(command: Command, door: Door) -> Answer:
     if any(decision.verdict != "allow" for decision in decisions):
         blocks.append(Text(f"{door.line('check')} says what is the matter with those that are not allowed."))
     return Answer(blocks, [_as_data(decision) for decision in decisions])
+
+
+def _decisions(host: Host, explicit: Path | None) -> Iterator[Decision]:
+    """The decision on every skill of every layer, as if it was called with no arguments."""
+    from .. import manifest, settings
+    from ..command import Request
+    from ..decide import Decision, evaluate, verdict_of
+
+    manifests = manifest.load(host, explicit=explicit)
+    bounds = settings.load(host)
+    for name, faults in manifests.faults.items():
+        yield Decision(None, None, faults, verdict_of(faults), name or str(faults[0].file))
+    for name, skill in manifests.skills.items():
+        yield evaluate(skill, Request(name), host, settings=bounds)
 
 
 def _nearest(decision: Decision) -> tuple[int, str]:
@@ -94,12 +110,7 @@ def _describe(skill: Skill, decision: Decision, door: Door) -> tuple[list[Block]
 
 
 def _keys(skill: Skill) -> dict[str, Any]:
-    docker = skill.docker
-    names = (
-        "image entrypoint command volumes working_dir environment memory cpus network rm user gpus read_only platform "
-        "extra_args"
-    ).split()
-    return {name: getattr(docker, name) for name in names}
+    return {each.name: getattr(skill.docker, each.name) for each in dataclasses.fields(skill.docker)}
 
 
 def _shown(value: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .. import engine, road
-from ..answer import Answer, Block, Table, Text
+from ..answer import Answer, Table, Text
 from ..errors import CommandError
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def stop(command: Command, door: Door) -> Answer:
     """End the named runs."""
     connected = road.connect(door.host)
     stopped = [engine.stop(connected, name) for name in _named(command, door, "stop")]
-    return Answer([Text(f"stopped {one.name}", good=True) for one in stopped], [_data(one) for one in stopped])
+    return Answer(
+        [Text(f"stopped {one.name}", good=True) for one in stopped], [_data(one) for one in stopped]
+    )
 
 
 def logs(command: Command, door: Door) -> Answer:
@@ -69,7 +72,8 @@ def _named(command: Command, door: Door, verb: str) -> tuple[str, ...]:
 
 
 def _output(name: str, door: Door) -> Iterable[tuple[str, bytes]]:
-    """A run of this process remembers its output itself; a kept one of another process has it at the engine."""
+    """A run of this process remembers its output itself; a kept one of another process has it at the
+    engine."""
     background = sys.modules.get("skill_magic.background")
     for handle in background.handles() if background else []:
         if handle.name is not None and (handle.name.startswith(name) or (handle.id or "").startswith(name)):
@@ -110,5 +114,4 @@ def _age(seconds: float) -> str:
 
 
 def _data(one: Container) -> dict[str, Any]:
-    names = "id name skill image state status created directory alive ours keep remove".split()
-    return {name: getattr(one, name) for name in names}
+    return dataclasses.asdict(one)

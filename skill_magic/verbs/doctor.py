@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..answer import Answer, Block, Table, Text
 from ..errors import SkillError
@@ -60,7 +61,7 @@ def examine(door: Door) -> Iterator[Finding]:
         _engine,
     )
     for part in parts:
-        yield from _guarded(part.__name__.strip("_").replace("_", " "), lambda part=part: part(door))
+        yield from _guarded(part.__name__.strip("_"), functools.partial(part, door))
 
 
 def _guarded(topic: str, part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -68,7 +69,9 @@ def _guarded(topic: str, part: Callable[[], Iterator[Finding]]) -> Iterator[Find
         yield from part()
     except SkillError as error:
         details = error.lines()[1:] if hasattr(error, "violations") else []
-        yield Finding(topic, "bad", " ".join([error.message, *(line.strip() for line in details)]), error.hint)
+        yield Finding(
+            topic, "bad", " ".join([error.message, *(line.strip() for line in details)]), error.hint
+        )
     except Exception as error:  # a doctor that falls ill is of no use
         yield Finding(topic, "bad", f"could not be looked at: {type(error).__name__}: {error}")
 
@@ -88,7 +91,9 @@ def _front_end(door: Door) -> Iterator[Finding]:
     )
     yield Finding("front end", "ok", f"{place}; {text}")
     if door.notebook and not versions["anywidget"]:
-        yield Finding("panel", "warn", "anywidget is not installed, so runs are shown as text.", "pip install anywidget")
+        yield Finding(
+            "panel", "warn", "anywidget is not installed, so runs are shown as text.", "pip install anywidget"
+        )
 
 
 def _version(name: str) -> str | None:
@@ -107,7 +112,9 @@ def _directory(door: Door) -> Iterator[Finding]:
     try:
         mount = mounts.project_mount(host)
     except mounts.Invalid as invalid:
-        yield Finding("directory", "bad", f"{host.directory}: {invalid.violation.reason}", invalid.violation.fix)
+        yield Finding(
+            "directory", "bad", f"{host.directory}: {invalid.violation.reason}", invalid.violation.fix
+        )
     else:
         yield Finding("directory", "ok", f"{host.directory} is mounted at {mount.target}")
 
@@ -137,7 +144,9 @@ def _engine(door: Door) -> Iterator[Finding]:
 
     address = door.host.engine
     if address is not None:
-        yield Finding("engine address", "ok" if not address.problem else "bad", f"{address.url} ({address.source})")
+        yield Finding(
+            "engine address", "ok" if not address.problem else "bad", f"{address.url} ({address.source})"
+        )
         if address.remote:
             yield Finding(
                 "engine address",
@@ -152,7 +161,7 @@ def _engine(door: Door) -> Iterator[Finding]:
     yield Finding(
         "engine",
         "ok",
-        f"{kind} {connected.version.get('Version', '?')}{rootless} on {connected.system or 'an unnamed system'}, "
+        f"{kind} {connected.version.get('Version', '?')}{rootless} on {connected.system or 'some system'}, "
         f"cgroup v{connected.cgroup}, {connected.cpus} CPUs, {connected.memory / 2**30:.1f} GiB",
     )
     yield from _safety(info)
@@ -161,23 +170,30 @@ def _engine(door: Door) -> Iterator[Finding]:
     yield from _guarded("containers", lambda: _containers(connected))
 
 
-def _safety(info: object) -> Iterator[Finding]:
-    facts = info if hasattr(info, "get") else {}
-    options = [str(option) for option in facts.get("SecurityOptions") or ()]  # type: ignore[attr-defined]
+def _safety(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    options = [str(option) for option in facts.get("SecurityOptions") or ()]
     if not any("seccomp" in option for option in options):
-        yield Finding("engine", "warn", "It filters no system calls (no seccomp).", "Use a kernel and engine that do.")
-    commit = facts.get("RuncCommit") or {}  # type: ignore[attr-defined]
+        yield Finding(
+            "engine", "warn", "It filters no system calls (no seccomp).", "Use a kernel and engine that do."
+        )
+    commit = facts.get("RuncCommit") or {}
     version = runc_version(str(commit.get("ID") or ""))
-    if version is not None and not any(version[:2] == fixed[:2] and version >= fixed for fixed in RUNC_FIXED):
-        if version < RUNC_FIXED[-1]:
-            text = f"runc {'.'.join(map(str, version))} has known ways out of a container (CVE-2025-31133 and others)."
-            yield Finding("engine", "warn", text, "Update runc (containerd.io) to 1.2.8, 1.3.3 or later.")
+    if version is not None and runc_is_old(version):
+        name = ".".join(map(str, version))
+        text = f"runc {name} has known ways out of a container (CVE-2025-31133 and others)."
+        yield Finding("engine", "warn", text, "Update runc (containerd.io) to 1.2.8, 1.3.3 or later.")
 
 
 def runc_version(text: str) -> tuple[int, int, int] | None:
     """``1.1.5+ds1`` or ``v1.2.8-0-geeb7e60`` → (1, 2, 8); ``None`` for a bare commit."""
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def runc_is_old(version: tuple[int, int, int]) -> bool:
+    """Whether a runc lacks the fixes of :data:`RUNC_FIXED`."""
+    same_branch = [fixed for fixed in RUNC_FIXED if fixed[:2] == version[:2]]
+    return version < (same_branch[0] if same_branch else RUNC_FIXED[-1])
 
 
 def _gpu(engine: Engine) -> Iterator[Finding]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def pull(command: Command, door: Door) -> Answer:
-    """Pull the image of every named skill, a newer one too. The policy decides first: a pull is a request to a registry
-    that the manifest names.
+    """Pull the image of every named skill, a newer one too. The policy decides first: a pull is a request to
+    a registry that the manifest names.
     """
     from ..command import Request
     from ..engine.images import ensure

@@ -28,7 +28,9 @@ def trust(command: Command, door: Door) -> Answer:
     if decision.verdict == "deny" or decision.verdict == "error":
         decision.raise_for_verdict()
     if decision.verdict == "allow":
-        return Answer([Text(f"{decision.name} asks for nothing that needs your trust", good=True)], {"granted": []})
+        return Answer(
+            [Text(f"{decision.name} asks for nothing that needs your trust", good=True)], {"granted": []}
+        )
     return _ask(decision, command, door)
 
 
@@ -59,7 +61,8 @@ def _ask(decision: Decision, command: Command, door: Door) -> Answer:
         return Answer([Text(f"nothing was granted to {decision.name}")], {"granted": []}, 1)
     grants.grant(decision.skill, door.host, names)
     blocks: list[Block] = [Text(f"granted to {decision.name}: {', '.join(names)}", good=True)]
-    # What is granted is what was shown: if the manifest changed in between, its digest did too, and the grants are void.
+    # What is granted is what was shown: if the manifest changed in between, its digest did too, and the
+    # grants are void.
     after = _decision(command, door)
     if after.verdict != "allow":
         blocks += [Text("it is still not allowed:", good=False), *findings(after.violations)]

@@ -10,8 +10,9 @@ from typing import Any
 
 import nbformat
 import pytest
-from kernels import RUN, Kernel, ours
 from nbformat.v4 import new_code_cell, new_notebook
+
+from .kernels import RUN, Kernel, ours
 
 pytestmark = pytest.mark.engine
 
@@ -230,8 +231,9 @@ class TestFloods:
         kernel.run(f"%config SkillMagics.view = '{view}'")
         kernel.run("import psutil; process = psutil.Process(); before = process.memory_info().rss")
         cell = kernel.run(
-            "r = %skill python-runner -- -c 'import sys; [sys.stdout.write(\"x\" * 99 + chr(10)) for _ in range(10**6)]'",
-            timeout=120,
+            "%%skill --out r python-runner\n"
+            "import sys\n"
+            "for _ in range(10**6): sys.stdout.write('x' * 99 + chr(10))\n"
         )
         grown = kernel.run("process.memory_info().rss - before").data("text/plain")[0]
         kernel.run("%config SkillMagics.view = 'auto'")
@@ -244,7 +246,8 @@ class TestFloods:
 
 
 def notebook(*cells: str) -> nbformat.NotebookNode:
-    return new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    book: nbformat.NotebookNode = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    return book
 
 
 LATER = "open('later.txt', 'w').close()"

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import ours
+
+from .kernels import ours
 
 pytestmark = pytest.mark.engine
 
@@ -36,7 +36,9 @@ def skill(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProc
     options = {"stdin": subprocess.DEVNULL, "timeout": 60} | options
     if "input" in options:
         del options["stdin"]
-    return subprocess.run([*SKILL, *words], cwd=folder, capture_output=True, **options)
+    done: Any = subprocess.run([*SKILL, *words], cwd=folder, capture_output=True, **options)
+    result: subprocess.CompletedProcess[bytes] = done
+    return result
 
 
 def python(folder: Path, code: str, *args: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
@@ -219,16 +221,19 @@ def test_a_flood_goes_through_whole(folder: Path) -> None:
         stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
-        count = sum(len(piece) for piece in iter(lambda: process.stdout.read(1 << 20), b""))  # type: ignore[union-attr]
+        count = 0
+        while piece := process.stdout.read(1 << 20):
+            count += len(piece)
         assert process.wait(60) == 0
     assert count == 100_000_000
 
 
-# --- an ordinary user ---------------------------------------------------------------------------------------------
+# --- an ordinary user ----------------------------------------------------------------------------
 
 UID = 54321
 
-# The interpreter and the checkout may lie where only root can read, so reading is the one thing left of root's rights.
+# The interpreter and the checkout may lie where only root can read: reading is all that is left of root's
+# rights.
 READING = "-all,+dac_read_search"
 
 

@@ -51,7 +51,7 @@ def photo(folder: Path) -> Path:
 
 def probe(path: Path) -> dict[str, Any]:
     """What ffprobe says of a film; run by docker itself, so that it does not hang on what is tested here."""
-    line = f"docker run --rm -v {path.parent}:/w:ro --network none --entrypoint ffprobe linuxserver/ffmpeg:latest"
+    line = f"docker run --rm -v {path.parent}:/w:ro --entrypoint ffprobe linuxserver/ffmpeg:latest"
     words = f"-v error -show_streams -show_format -of json /w/{path.name}"
     found = subprocess.run([*line.split(), *words.split()], check=True, capture_output=True, text=True)
     result: dict[str, Any] = json.loads(found.stdout)

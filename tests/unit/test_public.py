@@ -31,8 +31,8 @@ before = set(sys.modules)
 start = time.perf_counter()
 shell.extension_manager.load_extension("skill_magic")
 cost = time.perf_counter() - start
-print(json.dumps({"cost": cost, "new": sorted(set(sys.modules) - before),
-                  "magics": [kind for kind in ("line", "cell") if "skill" in shell.magics_manager.magics[kind]]}))
+found = [kind for kind in ("line", "cell") if "skill" in shell.magics_manager.magics[kind]]
+print(json.dumps({"cost": cost, "new": sorted(set(sys.modules) - before), "magics": found}))
 """
 
 
