@@ -108,9 +108,12 @@ class Manifests:
             name, [known for known in {**self.skills, **self.faults} if known], 3, 0.6
         )
         suggestion = f"; did you mean {' or '.join(near)}?" if near else ""
-        read = ", ".join(str(file) for file in self.files)
-        looked = f"looked in {read}, and for {', '.join(NAMES)} upwards of the notebook's directory"
-        raise SkillNotFound(f"no skill is called {name!r}{suggestion}", f"`skill list` shows all; {looked}")
+        read = ["the bundled skills" if file == BUNDLED else str(file) for file in self.files]
+        hint = f"`skill list` shows all; looked in {' and '.join(read)}"
+        if self.searched and BUNDLED in self.files[:1]:
+            names = " or ".join(NAMES)
+            hint += f"; there is no {names} in {self.searched[0].parent} or above"
+        raise SkillNotFound(f"no skill is called {name!r}{suggestion}", hint)
 
 
 def load(host: Host, *, explicit: Path | None = None) -> Manifests:

@@ -86,6 +86,9 @@ def image_fault(text: str) -> Fault | None:
         lower = _IMAGE.fullmatch(text.lower())
         reason = "Image names are lower case." if lower else "That is not an image reference."
         return Fault(code, reason, fix)
+    first, slash, _ = found["name"].partition("/")
+    if slash and first != first.lower() and not set(first) & set(".:"):
+        return Fault(code, "Image names are lower case, and a registry has a dot or a port.", fix)
     if found["digest"] is not None and not _DIGEST.fullmatch(found["digest"]):
         return Fault(
             code,

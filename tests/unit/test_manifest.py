@@ -147,13 +147,19 @@ def test_an_unknown_skill_gets_the_near_miss_and_where_we_looked(host: Host) -> 
         found.find("ffmpg")
     assert "'ffmpg'" in caught.value.message
     assert "did you mean ffmpeg?" in caught.value.message
-    for words in (str(host.directory / "skills.toml"), str(BUNDLED), ".skill-engine.toml"):
-        assert words in caught.value.hint
+    assert str(host.directory / "skills.toml") in caught.value.hint
+    assert "the bundled skills" in caught.value.hint
     with pytest.raises(SkillNotFound, match="did you mean transcode"):
         found.find("transcoder")
     with pytest.raises(SkillNotFound) as caught:
         found.find("zzzzzz")
     assert "did you mean" not in caught.value.message
+
+
+def test_without_a_manifest_the_error_says_where_one_would_be(host: Host) -> None:
+    with pytest.raises(SkillNotFound) as caught:
+        load(host).find("mine")
+    assert f"no {' or '.join(NAMES)} in {host.directory} or above" in caught.value.hint
 
 
 # --- files that cannot be read ----------------------------------------------------------------------------
