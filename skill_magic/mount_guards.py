@@ -131,12 +131,21 @@ def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
 
 
 def _git_directories(root: str) -> Iterator[str]:
-    """What a ``.git`` file of a worktree or a submodule points at, and the pointers of this project's
-    submodules."""
-    pointer = os.path.join(root, ".git")
-    target = _pointed(pointer)
-    if target is not None:
-        yield target
+    """The ``.git`` of this project's submodules, and where ``.git`` files point: a worktree's or a submodule's
+    own directory and the repository it belongs to."""
+    pointers = [os.path.join(root, ".git"), *_submodules(root)]
+    for pointer in pointers:
+        yield pointer
+        own = _first_line(pointer, "gitdir:")
+        if own is not None:
+            directory = resolve(os.path.join(os.path.dirname(pointer), own))
+            yield directory
+            common = _first_line(os.path.join(directory, "commondir"))
+            if common is not None:
+                yield resolve(os.path.join(directory, common))
+
+
+def _submodules(root: str) -> Iterator[str]:
     try:
         with open(os.path.join(root, ".gitmodules"), encoding="utf-8", errors="replace") as file:
             lines = file.read(1 << 16).splitlines()
@@ -150,21 +159,16 @@ def _git_directories(root: str) -> Iterator[str]:
                 yield os.path.join(place, ".git")
 
 
-def _pointed(pointer: str) -> str | None:
+def _first_line(path: str, prefix: str = "") -> str | None:
+    """The first line of a small regular file after ``prefix``, ``None`` where there is none."""
     try:
-        if not stat.S_ISREG(os.lstat(pointer).st_mode):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
-        with open(pointer, encoding="utf-8", errors="replace") as file:
-            head, colon, value = file.read(4096).partition(":")
+        with open(path, encoding="utf-8", errors="replace") as file:
+            line = file.readline(4096).strip()
     except OSError:
         return None
-    if head.strip() != "gitdir" or not colon:
-        return None
-    return (
-        resolve(os.path.join(os.path.dirname(pointer), value.strip().splitlines()[0]))
-        if value.strip()
-        else None
-    )
+    return line.removeprefix(prefix).strip() or None if line.startswith(prefix) else None
 
 
 def _environments(root: str) -> Iterator[str]:

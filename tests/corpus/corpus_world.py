@@ -25,8 +25,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 #: Directories of any Linux system, so that a path below them may exist or not, but never for want of the
 #: parent.
 SYSTEM = (
-    "bin boot dev etc etc/ssl home lib media mnt opt proc root run run/user sbin srv sys tmp usr usr/local/bin var "
-    "var/lib"
+    "bin boot dev etc etc/ssl home lib media mnt opt proc root run run/user sbin srv sys tmp usr "
+    "usr/local/bin var var/lib"
 )
 
 
