@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,13 +35,21 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
-    """Makes and opens a notebook with the given cells: ``notebook(cell, ..., name="one.ipynb")``."""
+def project(lab: Lab, request: pytest.FixtureRequest) -> Path:
+    """The directory of this test's notebooks, and so of their skills and files."""
+    directory = lab.root / re.sub(r"\W+", "-", request.node.name)
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def notebook(lab: Lab, project: Path) -> Iterator[Callable[..., Notebook]]:
+    """Makes and opens a notebook with the given cells: ``notebook(cell, ..., name="one")``."""
     opened: list[Notebook] = []
 
-    def make(*cells: str, name: str = "", **options: object) -> Notebook:
-        path = lab.write(name or f"{request.node.name}.ipynb", *cells)
-        opened.append(lab.open(path, **options))  # type: ignore[arg-type]
+    def make(*cells: str, name: str = "notebook") -> Notebook:
+        path = lab.write(f"{project.name}/{name}.ipynb", *cells)
+        opened.append(lab.open(path))
         return opened[-1]
 
     yield make
@@ -49,6 +58,14 @@ def notebook(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[...,
 
 
 @pytest.fixture
-def project(lab: Lab) -> Path:
-    """The directory of the notebooks, and so of their skills."""
-    return lab.root
+def reader(lab: Lab) -> Iterator[Callable[..., Notebook]]:
+    """Opens a saved notebook with no kernel: ``reader(path, trusted=False)``."""
+    opened: list[Notebook] = []
+
+    def read(path: Path, *, trusted: bool) -> Notebook:
+        opened.append(lab.open(lab.without_kernel(path, trusted=trusted), kernel=False))
+        return opened[-1]
+
+    yield read
+    for page in opened:
+        page.page.context.close()

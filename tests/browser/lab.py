@@ -117,6 +117,7 @@ class Lab:
         ]
         metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         path = self.root / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"cells": code, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
         return path
 
@@ -144,12 +145,12 @@ class Lab:
                 "framereceived", lambda data: received.append((time.monotonic(), len(data)))
             ),
         )
-        page.goto(f"{self.url}/doc/tree/{path.name}?reset")
+        page.goto(f"{self.url}/doc/tree/{path.relative_to(self.root)}?reset")
         notebook = Notebook(page, path, received)
         if kernel:
             notebook.wait_for_kernel()
         else:
-            page.get_by_role("button", name="No Kernel").click(timeout=60_000)
+            page.get_by_role("button", name="No Kernel", exact=True).click(timeout=60_000)
         if theme == "dark":
             page.evaluate(
                 "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
@@ -225,6 +226,10 @@ class Notebook:
         """Whether JupyterLab trusts what the outputs hold."""
         cells = "Array.from(window.jupyterapp.shell.currentWidget.content.model.cells)"
         return bool(self.page.evaluate(f"{cells}.every(cell => cell.trusted)"))
+
+    def interrupt(self) -> None:
+        """The toolbar's square."""
+        self.page.evaluate("void window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
 
     def save(self) -> Any:
         """Save it and return what the file holds."""
