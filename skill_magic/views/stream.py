@@ -187,9 +187,11 @@ class StreamView(QuietView):
             logs = result.output.logs
             where = ", ".join(str(path) for path in logs.values()) or "the result's stdout and stderr"
             where = f"; all of it: {where}"
-        if omitted:
-            self._write("stderr", f"… {words.count(omitted, 'line')} omitted{where}\n")
-        for name, text in _merged([(name, LineLimit().feed(line)) for name, line in lines[-END_LINES:]]):
+        last = lines[-END_LINES:]
+        if omitted:  # on the stream that goes on: a notebook shows the two independently of each other
+            stream = last[0][0] if last else "stderr"
+            self._write(stream, f"… {words.count(omitted, 'line')} omitted{where}\n")
+        for name, text in _merged([(name, LineLimit().feed(line)) for name, line in last]):
             self._write(name, text)
 
     def _write(self, name: StreamName, text: str) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 HTML_LIMIT = 200_000
 """Characters of HTML for one run's output; colours make more of it than the text has."""
 
+TEXT_LIMIT = 8 * 1024
+"""Characters from the start and from the end that the plain text of a card has room for."""
+
 _NEWLINE = "\n"
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:12px;line-height:1.45"
 _PRE = (
@@ -42,11 +45,15 @@ class Transcript:
     gap: str
 
     def text(self) -> str:
-        """All of it without colour."""
-        lines = [without_colour(line) for _, line in self.head]
-        if self.gap:
-            lines.append(f"… {self.gap} …")
-        return "\n".join([*lines, *(without_colour(line) for _, line in self.tail)])
+        """It without colour; where that is longer than twice :data:`TEXT_LIMIT`, its start and its end."""
+        head = [without_colour(line) for _, line in self.head]
+        tail = [without_colour(line) for _, line in self.tail]
+        gap = self.gap
+        if sum(len(line) + 1 for line in (*head, *tail)) > 2 * TEXT_LIMIT:
+            lines = [*head, *tail]
+            head, tail = _fitting(lines), _fitting(lines[::-1])[::-1]
+            gap = gap or "more is in the result (.stdout, .stderr)"
+        return "\n".join([*head, *([f"… {gap} …"] if gap else []), *tail])
 
     def html(self) -> str:
         """All of it as ``<pre>`` elements, standard error marked at its side."""
@@ -84,6 +91,18 @@ def html(result: RunResult) -> str:
         )
         markup = transcript.html()
     return markup
+
+
+def _fitting(lines: Sequence[str]) -> list[str]:
+    """The first of ``lines`` that fit into :data:`TEXT_LIMIT` characters."""
+    kept: list[str] = []
+    room = TEXT_LIMIT
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept
 
 
 def _lines(pieces: Sequence[Piece]) -> list[tuple[StreamName, str]]:

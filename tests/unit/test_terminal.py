@@ -189,18 +189,17 @@ def test_a_notebook_gets_the_start_and_the_end() -> None:
     lines = stdout.getvalue().splitlines()
     assert lines[:2] == ["line 0 of many", "line 1 of many"]
     assert lines[-1] == "line 59999 of many"
-    assert len(lines) == 5000 + 1 + END_LINES
-    assert lines[5000] == "… the output goes on; its end is shown when the run is over"
-    assert stderr.getvalue() == (
-        f"… {60_000 - 5000 - END_LINES:,} lines omitted; all of it: the result's stdout and stderr\n".replace(
-            ",", " "
-        )
-    )
+    assert len(lines) == 5000 + 2 + END_LINES
+    assert lines[5000:5002] == [
+        "… the output goes on; its end is shown when the run is over",
+        "… 54 950 lines omitted; all of it: the result's stdout and stderr",
+    ]
+    assert stderr.getvalue() == ""
 
 
 @pytest.mark.usefixtures("notebook")
 @pytest.mark.parametrize(
-    "chunk", [b"x" * 1_000_000, b"y" * 999 + b"\n", b"progress\r", "漢字".encode() * 700]
+    "chunk", [b"x" * 1_000_000, b"y" * 999 + b"\n", b"progress\r" * 500, "漢字".encode() * 700]
 )
 def test_a_notebook_never_grows_much(chunk: bytes) -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
@@ -226,14 +225,14 @@ def test_progress_lines_do_not_use_up_the_notebook() -> None:
 
 @pytest.mark.usefixtures("notebook")
 def test_a_notebook_is_told_where_all_of_it_is(tmp_path: Path) -> None:
-    stderr = io.StringIO()
-    view = StreamView(io.StringIO(), stderr)
+    stdout = io.StringIO()
+    view = StreamView(stdout, io.StringIO())
     for _ in range(10_000):
         view.event(Output("stdout", b"x\n"))
     log = tmp_path / "stdout.log"
     output = saved()
     view.finish(a_result(output=type(output)(stdout=type(output.stdout)(path=log, size=1))))
-    assert str(log) in stderr.getvalue()
+    assert str(log) in stdout.getvalue()
 
 
 def test_the_terminal_shows_each_line_whole(terminal: Terminal) -> None:
