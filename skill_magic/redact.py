@@ -25,7 +25,7 @@ _WORD = re.compile(
 _STANDARD = frozenset(
     ("HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "PWD", "UID", "GID", "TMPDIR", "SHELL", "TERM")
 )
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,31}://)[^/@\s]+@")
 
 
 def standard_name(name: str) -> bool:
