@@ -35,6 +35,7 @@ class RunResult:
     :param output: all that the tool wrote; read it as ``stdout``, ``stderr`` or their ``…_bytes``.
     :param samples: usage over time, at most :data:`SAMPLES`.
     :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
+    :param shown_args: ``args`` as they may be shown and saved: secrets of the run replaced.
     """
 
     skill: str
@@ -63,6 +64,7 @@ class RunResult:
     notes: tuple[str, ...] = ()
     samples: tuple[Usage, ...] = ()
     lines: Mapping[str, str] = field(default_factory=dict)
+    shown_args: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -199,6 +201,7 @@ class Recorder:
             notes=tuple(dict.fromkeys([*self._notes, *self._output.notes, *notes])),
             samples=self._usage.kept(),
             lines=_places(spec, self._host),
+            shown_args=_shown(spec, self._host),
         )
 
 
@@ -232,6 +235,13 @@ def _docker_run_line(spec: RunSpec) -> str:
     from .dockerline import docker_run_line
 
     return docker_run_line(spec)
+
+
+def _shown(spec: RunSpec, host: Host) -> tuple[str, ...]:
+    from . import redact
+
+    secrets = redact.spec_secrets(spec, host)
+    return tuple(redact.hide(argument, secrets) for argument in spec.args)
 
 
 def _places(spec: RunSpec, host: Host) -> dict[str, str]:

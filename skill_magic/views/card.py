@@ -178,7 +178,7 @@ def _details(result: RunResult) -> str:
 
 
 def _command(result: RunResult) -> str:
-    return _cut(label(shlex.join([result.skill, *result.args])), 600)
+    return _cut(label(shlex.join([result.skill, *words.shown_args(result)])), 600)
 
 
 def _cut(line: str, limit: int = COMMAND_LIMIT) -> str:

@@ -185,6 +185,10 @@ def figures(result: RunResult) -> list[tuple[str, str]]:
         found.append(("network", f"↓ {size(result.network_in or 0)} ↑ {size(result.network_out or 0)}"))
     if result.block_in or result.block_out:
         found.append(("disk", f"{size(result.block_in or 0)} read, {size(result.block_out or 0)} written"))
+    busy = [sample.gpu_percent for sample in result.samples if sample.gpu_percent is not None]
+    if busy:
+        most = max(sample.gpu_memory or 0 for sample in result.samples)
+        found.append(("GPU", f"up to {max(busy):.0f} %, {size(most)}"))
     return found
 
 
@@ -220,9 +224,18 @@ def one_line(result: RunResult) -> str:
     return f"<RunResult {', '.join(parts)}>"
 
 
+def shown_args(result: RunResult) -> tuple[str, ...]:
+    """The arguments as they may be shown; those of a result that no run made are redacted by form."""
+    if len(result.shown_args) == len(result.args):
+        return result.shown_args
+    from ..redact import hide
+
+    return tuple(hide(argument, ()) for argument in result.args)
+
+
 def as_dict(result: RunResult) -> dict[str, Any]:
     """The key figures as JSON values. ``version`` counts changes of this form."""
-    arguments: list[str] | None = list(result.args)
+    arguments: list[str] | None = list(shown_args(result))
     if sum(len(argument) for argument in result.args) > 16_384:
         arguments = None
     return {

@@ -254,9 +254,16 @@ def test_the_manifest_is_named_shortly(host: Host) -> None:
 
 def test_no_secret_in_any_form(host: Host) -> None:
     secret = EnvVar("API_TOKEN", "s3cr3t-value", names=("API_TOKEN",))
-    result = ended(host, environment=(secret,))
+    result = ended(host, environment=(secret,), args=("--token=s3cr3t-value", "http://u:s3cr3t@host/"))
     forms = [repr(result), result.command_line, json.dumps(result.as_dict()), str(result._repr_mimebundle_())]
     assert not any("s3cr3t" in form for form in forms)
+    bare = RunResult("t", ("http://u:s3cr3t@host/",), "i", "finished", 0, 1.0, 0.0)
+    assert "s3cr3t" not in str(bare._repr_mimebundle_())
+
+
+def test_a_gpu_has_a_figure(host: Host) -> None:
+    result = ended(host, usages=[usage(1.0, gpu_percent=40.0, gpu_memory=MIB), usage(2.0, gpu_percent=20.0)])
+    assert ("GPU", "up to 40 %, 1 MiB") in words.figures(result)
 
 
 def test_the_repr_is_one_line(host: Host) -> None:
