@@ -26,14 +26,14 @@ class Door:
 
     :param kind: ``magic`` (notebook or terminal IPython), ``shell`` (the ``skill`` command), ``python``.
     :param view: makes the view of one run.
-    :param ask: puts a question to the person and returns the answer; ``None`` where no person is.
+    :param ask: shows a text, puts a question to the person and returns the answer; ``None`` where no person is.
     :param notebook: whether rich output is shown.
     """
 
     kind: Literal["magic", "shell", "python"]
     host: Host
     view: Callable[[], View]
-    ask: Callable[[str], str] | None = None
+    ask: Callable[[str, str], str] | None = None
     notebook: bool = False
 
     def line(self, words: str) -> str:
@@ -67,24 +67,25 @@ def notebook_of(namespace: dict[str, Any]) -> Path | None:
     return None
 
 
-def ask_in_terminal() -> Callable[[str], str] | None:
+def ask_in_terminal() -> Callable[[str, str], str] | None:
     """``input`` where a person sits at a terminal, else ``None``: a pipe is nobody's consent."""
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
         return None
 
-    def ask(question: str) -> str:
-        print(question, end="", file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
+    def ask(text: str, question: str) -> str:
+        print(f"{text}\n{question}", end="", file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
         return sys.stdin.readline()
 
     return ask
 
 
-def ask_kernel(kernel: Any) -> Callable[[str], str] | None:
+def ask_kernel(kernel: Any) -> Callable[[str, str], str] | None:
     """The front end's input line; ``None`` where it offers none (nbclient, papermill, nbconvert)."""
     if not getattr(kernel, "_allow_stdin", False):
         return None
 
-    def ask(question: str) -> str:
+    def ask(text: str, question: str) -> str:
+        print(text, flush=True)  # noqa: T201  (a front end shows a prompt in one line)
         return str(kernel.raw_input(question))
 
     return ask

@@ -56,7 +56,8 @@ def _ask(decision: Decision, command: Command, door: Door) -> Answer:
             f"in a terminal: cd {shlex.quote(str(door.host.directory))} && skill trust {decision.name}",
         )
     else:
-        answer = door.ask(f"{shown}\nAllow all of this for {decision.name} in {door.host.directory}? [y/N] ")
+        where = safe(door.host.directory)
+        answer = door.ask(shown, f"Allow all of this for {safe(decision.name)} in {where}? [y/N] ")
     if answer.strip().lower() not in YES:
         return Answer([Text(f"nothing was granted to {decision.name}")], {"granted": []}, 1)
     grants.grant(decision.skill, door.host, names)
