@@ -7,22 +7,22 @@ Never the engine's own automatic removal: the reason why a container died must s
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, EngineLost, PolicyError
-from ..events import Finished, Note, Started, State
+from ..events import Finished, Note, Output, Started
 from ..findings import Violation
 from . import images, passwd, session
 from .channel import Channel
+from .ending import exit_code_of, finished
 from .failures import explain, translate
+from .removal import remove, remove_later
 from .stream import Attachment
 from .watch import Watch
 
@@ -32,14 +32,11 @@ if TYPE_CHECKING:
     from .connect import Engine
     from .stopper import Stopper
 
-__all__ = ["Life", "ended_state"]
+__all__ = ["Life"]
 
 WAIT = 5.0
 """Seconds of one call that waits for the tool's end; then the next, so that a lost engine is noticed in
 between."""
-
-REMOVAL = 600.0
-"""Seconds during which a container that could not be removed (the engine was away) is tried again."""
 
 KEPT_LOG = {"max-size": "20m", "max-file": "2"}
 
@@ -115,35 +112,32 @@ class Life:
                 cancelled=lambda: self.stopper.state is not None or self.ended.is_set(),
             )
         except EngineError:
-            if self.stopper.state is None:
+            if not self._stopping():
                 raise
-            self._never_started()
+            self._finish(None)
             return
         if self._check_image is not None:
             self._check_image(facts)
         spec = passwd.with_entry(self.engine, self.spec, self.host, facts)
         if self._stopping():
+            self._finish(None)
             return
         session.current().protect(self.engine)
         body = self._body(spec, facts)
-        remove = True
+        state: Mapping[str, Any] | None = None
         try:
             with translate("create the container"):
                 made = self.engine.api.create_container_from_config(body, self.name, self.spec.platform)
             self.container = made["Id"]
             self._compare(body, facts)
-            if self._stopping():
-                return
-            state, last = self._live(facts)
-            remove = self.spec.remove and not self.keep
-            if remove:
-                self._remove()
-                remove = False
-            self._finish(state, last)
+            if not self._stopping():
+                state = self._live(facts)
         finally:
             self.ended.set()
-            if remove:
+            # What has run may be kept; what was never started, or failed on the way, never.
+            if (self.spec.remove and not self.keep) or not (state or {}).get("StartedAt"):
                 self._remove()
+        self._finish(state)
 
     def _body(self, spec: RunSpec, facts: ImageFacts) -> dict[str, Any]:
         from .arguments import create_body
@@ -187,7 +181,7 @@ class Life:
             )
         recheck(self.spec)
 
-    def _live(self, facts: ImageFacts) -> tuple[State, Mapping[str, Any]]:
+    def _live(self, facts: ImageFacts) -> Mapping[str, Any]:
         assert self.container is not None  # noqa: S101 - it was just created
         with translate("attach to the container"):
             # Over TLS one connection can neither be closed by half nor be read and written by two threads at
@@ -206,13 +200,10 @@ class Life:
             self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time()))
             if self.spec.stdin:
                 self._feed(self._input or self._attachment)
-            for output in self._attachment.outputs():
-                self.heard = time.monotonic()
-                self.channel.put(output)
-            self._watch.last_sample()
+            self._drain(self._attachment.outputs())
             return self._wait()
         except _NotStartedError as error:
-            return "failed", {"ExitCode": error.exit_code, "Error": str(error)}
+            return {"ExitCode": error.exit_code, "Error": str(error)}
         finally:
             self.ended.set()
             self._attachment.close()
@@ -227,7 +218,7 @@ class Life:
             try:
                 self.engine.api.start(self.container)
             except docker.errors.APIError as error:
-                code = _exit_code_of(explain(error))
+                code = exit_code_of(explain(error))
                 if code is None:
                     raise
                 raise _NotStartedError(explain(error), code) from error
@@ -237,7 +228,14 @@ class Life:
             target=attachment.send, args=(self._stdin,), name=f"skill-magic-stdin-{self.name}", daemon=True
         ).start()
 
-    def _wait(self) -> tuple[State, Mapping[str, Any]]:
+    def _drain(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            self.heard = time.monotonic()
+            self.channel.put(output)
+        self._watch.last_sample()
+
+    def _wait(self) -> Mapping[str, Any]:
+        """Wait for the tool's end; the engine's last state of it."""
         import requests
 
         code: int | None = None
@@ -253,41 +251,30 @@ class Life:
                     # urllib3 tells a timeout while reading the body as a broken connection.
                     if "timed out" not in str(error).lower():
                         raise
-            state = dict(self._inspect()["State"])
-        state.setdefault("ExitCode", code)
-        stopped = self.stopper.state if self.stopper.signalled else None
-        return ended_state(int(state["ExitCode"]), bool(state.get("OOMKilled")), stopped), state
+            return {"ExitCode": code, **self._inspect()["State"]}
 
-    def _finish(self, state: State, last: Mapping[str, Any]) -> None:
-        started, ended = _seconds(last.get("StartedAt")), _seconds(last.get("FinishedAt"))
-        duration = max(ended - started, 0.0) if started and ended else 0.0
-        if last.get("OOMKilled") and state == "finished":
+    def _finish(self, state: Mapping[str, Any] | None) -> None:
+        """Tell the end; ``None``: of a tool that was stopped before it was started."""
+        if state is None:
+            assert self.stopper.state is not None  # noqa: S101 - that is why
+            words = "stopped before the tool was started"
+            self.channel.put(Finished(self.stopper.state, None, 0.0, time.time(), words))
+            return
+        end = finished(state, self.stopper.state if self.stopper.signalled else None)
+        if state.get("OOMKilled") and end.state == "finished":
             self.channel.put(
                 Note("a process of the tool was killed for want of memory, but the tool went on")
             )
         dropped = self.channel.dropped()
         if dropped is not None:
             self.channel.put(dropped)
-        self.channel.put(
-            Finished(
-                state, int(last["ExitCode"]), duration, started or time.time(), str(last.get("Error") or "")
-            )
-        )
+        self.channel.put(end)
 
     def _stopping(self) -> bool:
-        """Whether to go no further; the consumer is told why."""
+        """Whether to go no further."""
         if self._lost is not None:
             raise self._lost  # it answers again, but nobody waits for the tool any more
-        if self.stopper.state is None:
-            return False
-        self._never_started()
-        return True
-
-    def _never_started(self) -> None:
-        assert self.stopper.state is not None  # noqa: S101 - that is why
-        self.channel.put(
-            Finished(self.stopper.state, None, 0.0, time.time(), "stopped before the tool was started")
-        )
+        return self.stopper.state is not None
 
     def _inspect(self) -> Mapping[str, Any]:
         with translate("inspect the container"):
@@ -300,86 +287,13 @@ class Life:
         except EngineError:
             gone = False
         if not gone:
-            threading.Thread(
-                target=self._remove_later, name=f"skill-magic-remove-{self.name}", daemon=True
-            ).start()
-
-    def _remove_later(self) -> None:
-        until = time.monotonic() + REMOVAL
-        while time.monotonic() < until:
-            time.sleep(1.0)
-            with contextlib.suppress(EngineError):
-                if remove(self.engine, self.container or self.name):
-                    return
+            remove_later(self.engine, self.container or self.name)
 
 
 class _NotStartedError(Exception):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
-
-
-def remove(engine: Engine, container: str) -> bool:
-    """Remove a container, running or not, with its anonymous volumes; whether it is gone.
-
-    :raises EngineError: the engine refuses; :raises EngineLost: it does not answer.
-    """
-    import docker.errors
-
-    for _ in range(100):
-        with translate(f"remove the container {container[:12]}"):
-            try:
-                engine.api.remove_container(container, v=True, force=True)
-            except docker.errors.NotFound:
-                return True
-            except docker.errors.APIError as error:
-                # 409: somebody else is removing it, or it is between two states; it is gone in a moment.
-                if error.status_code != 409:
-                    raise
-            else:
-                return True
-        time.sleep(0.05)
-    return False
-
-
-def ended_state(exit_code: int, out_of_memory: bool, stopped: State | None) -> State:
-    """Why a tool ended.
-
-    :param out_of_memory: the engine saw the kernel kill a process of the container for want of memory.
-    :param stopped: the reason we gave it a signal, ``None`` where we did not.
-    """
-    if stopped is not None:
-        return stopped
-    if exit_code == 0:
-        return "finished"
-    if out_of_memory:
-        return "out-of-memory"
-    # 128 + SIGKILL, 128 + SIGTERM: what `docker kill` and `docker stop` of somebody else leave.
-    return "killed" if exit_code in (137, 143) else "failed"
-
-
-def _exit_code_of(words: str) -> int | None:
-    # The codes that `docker run` gives (docker/cli, cli/command/container/run.go, runStartContainerErr).
-    low = words.lower()
-    if "executable file not found" in low or ("exec" in low and "no such file or directory" in low):
-        return 127
-    if "exec" in low and (
-        "permission denied" in low or "is a directory" in low or "exec format error" in low
-    ):
-        return 126
-    return None
-
-
-def _seconds(text: object) -> float:
-    """The engine's time ("2024-01-31T10:00:00.123456789Z") as seconds since the epoch; 0 for its "never"."""
-    if not isinstance(text, str) or not text or text.startswith("0001-"):
-        return 0.0
-    # datetime knows microseconds; engines write nanoseconds, or no fraction at all.
-    text = re.sub(r"(\.\d{1,6})\d*", r"\1", text)
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def _name(skill: str) -> str:

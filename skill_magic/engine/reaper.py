@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EngineError
 from . import session
 from .failures import translate
-from .life import remove as _remove
+from .removal import remove as _remove
 from .session import LABEL
 
 if TYPE_CHECKING:
