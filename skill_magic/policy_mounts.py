@@ -36,7 +36,7 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
             "Mounts made on one side would appear on the other.",
             "Leave the propagation out.",
         )
-    hit = context.paths.hit(declared, source, notebook=notebook)
+    hit = context.paths.hit(declared, source, read_only=mount.read_only, notebook=notebook)
     if hit is None and resolve(declared) != source:
         yield context.violation(
             "mount-changed", where, shown, "It leads somewhere else now.", "Run it again."

@@ -25,12 +25,22 @@ _PIPES = ("//./pipe", "//?/")
 
 @dataclass(frozen=True)
 class Hit:
-    """A protected place that a path touches: ``path`` ``relation`` ``place``."""
+    """A protected place that a path touches: ``path`` ``relation`` ``place``.
+
+    :param foreign: it is protected for being in somebody's home directory, whoever that is.
+    """
 
     kind: Kind | Literal["kernel", "pipe"]
     path: str
     relation: Relation
     place: str
+    foreign: bool = False
+
+
+def _plainness(hit: Hit) -> tuple[int, int]:
+    """Order in which reasons are told: the nearest place first."""
+    length = len(hit.place)
+    return {"is": (0, -length), "is in": (1, -length), "contains": (2, length)}[hit.relation]
 
 
 class Judge:
@@ -43,16 +53,19 @@ class Judge:
         self.host = host
         self.table = table(host)
         self.home_project = home_project
-        self.folded_home = fold(str(host.home))
+        self.homes = {fold(str(host.home)), fold(resolve(str(host.home)))}
         self._inodes: dict[Identity, list[tuple[Entry, Relation]]] | None = None
 
-    def hit(self, declared: str, resolved: str, *, notebook: bool = False) -> Hit | None:
+    def hit(
+        self, declared: str, resolved: str, *, read_only: bool = False, notebook: bool = False
+    ) -> Hit | None:
         """The protected place that a path touches, ``None`` where it touches none.
 
         Places that an allowed directory merely contains (``~/.config`` has ``gh``) are no hit when they can
         be hidden.
 
         :param declared: the absolute path as it was written; :param resolved: its ``os.path.realpath``.
+        :param read_only: it is to be seen only; what the host merely runs later may be.
         :param notebook: it is the notebook's own directory, which may be a directory directly below
             ``/home``.
         """
@@ -61,8 +74,14 @@ class Judge:
             return lexical
         cleaned = clean(declared)
         paths = {cleaned: None, resolved: None, resolve(cleaned): None}
-        hits = [hit for path in paths for hit in self._hits(path, notebook=notebook)]
-        return max(hits, key=lambda hit: len(hit.place), default=None)
+        hits = [
+            hit
+            for path in paths
+            for hit in self._hits(path)
+            if not (hit.kind == "code" and read_only)
+            and not (hit.kind == "home" and hit.foreign and notebook)
+        ]
+        return min(hits, key=_plainness, default=None)
 
     def contained(self, resolved: str, kinds: Iterable[Kind]) -> Iterator[Entry]:
         """The protected places of ``kinds`` that lie below a directory, by name."""
@@ -81,30 +100,27 @@ class Judge:
                     return Hit("kernel", path, "is in", tree)
         return None
 
-    def _hits(self, path: str, *, notebook: bool) -> Iterator[Hit]:
+    def _hits(self, path: str) -> Iterator[Hit]:
         folded = fold(path)
         for entry, relation in self.table.touching(folded):
             if self._counts(entry, relation, folded):
                 yield Hit(entry.kind, path, relation, entry.path)
         foreign = foreign_home(folded)
-        if foreign is not None and not below(folded, self.folded_home):
+        if foreign is not None and not any(below(folded, home) for home in self.homes):
             kind, place = foreign
-            if kind != "code" and not (kind == "home" and notebook):
-                yield Hit(kind, path, "is" if folded == place else "is in", place)
+            yield Hit(kind, path, "is" if folded == place else "is in", place, foreign=True)
         if session_socket(folded):
             yield Hit("socket", path, "is", path)
         yield from self._same_inode(path, folded)
 
     def _counts(self, entry: Entry, relation: Relation, folded: str) -> bool:
-        if relation != "contains" and exempt(entry, folded, self.folded_home):
-            return False
-        if entry.kind == "home" and self.home_project and relation == "is":
-            return False
         if relation == "contains":
-            if self.home_project and folded == self.folded_home:
+            if self.home_project and folded in self.homes:
                 return entry.kind not in ("credential", "code", "socket")
             return entry.kind not in ("credential", "code")
-        return True
+        if any(exempt(entry, folded, home) for home in self.homes):
+            return False
+        return not (entry.kind == "home" and self.home_project and relation == "is")
 
     def _same_inode(self, path: str, folded: str) -> Iterator[Hit]:
         if self._inodes is None:

@@ -1,0 +1,370 @@
+"""The policy, one tweak at a time: a minimal spec is allowed, each change of it fires exactly one code."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from policy_helpers import codes, make_host, make_spec
+
+from skill_magic import policy
+from skill_magic.host import Host
+from skill_magic.mounts import parse_volume, project_mount
+from skill_magic.policy_paths import Judge
+from skill_magic.settings import Settings
+from skill_magic.spec import EnvVar, Gpus, ImageFacts, Mount, RunSpec, Wish
+
+IMAGE = ImageFacts(id="sha256:" + "0" * 64)
+DIGEST = "debian@sha256:" + "a" * 64
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    made = make_host(
+        tmp_path,
+        environment={"MY_API_KEY": "s3cr3t-value", "DATA_DIR": "/data", "LANG": "C", "LC_ALL": "C"},
+    )
+    (made.directory / "data").mkdir()
+    (made.home / "Videos").mkdir()
+    return made
+
+
+def bind(host: Host, text: str) -> Mount:
+    return parse_volume(text, field="volumes[0]", host=host, base_dir=host.directory)
+
+
+def with_mount(host: Host, text: str, **changes: Any) -> RunSpec:
+    return make_spec(host, mounts=(project_mount(host), bind(host, text)), **changes)
+
+
+def test_the_minimal_spec_is_allowed(host: Host) -> None:
+    assert policy.check(make_spec(host), host) == ()
+
+
+TWEAKS: list[tuple[str, dict[str, Any], str, str | None]] = [
+    ("registry", {"image": "evil.example.com/x"}, "image-registry", "registry:evil.example.com"),
+    ("port", {"image": "ghcr.io:5000/x"}, "image-registry", "registry:ghcr.io:5000"),
+    ("image id", {"image": "d32ac776f69a"}, "image-id", "image:d32ac776f69a"),
+    ("image id, long", {"image": "sha256:" + "a" * 64}, "image-id", "image:sha256:" + "a" * 64),
+    ("host network", {"network": "host"}, "network-namespace", None),
+    ("host network, case", {"network": "HOST"}, "network-namespace", None),
+    ("container's network", {"network": "container:db"}, "network-namespace", None),
+    ("network by path", {"network": "ns:/proc/1/ns/net"}, "network-namespace", None),
+    ("another network", {"network": "pg_net"}, "network-name", "network:pg_net"),
+    ("uid 0", {"user": "0", "user_field": "user"}, "user-root", "uid0"),
+    ("uid 00", {"user": "00", "user_field": "user"}, "user-root", "uid0"),
+    ("root", {"user": "root", "user_field": "user"}, "user-root", "uid0"),
+    ("no uid", {"user": ":1000", "user_field": "user"}, "user-root", "uid0"),
+    ("gid 0", {"user": "1000:0", "user_field": "user"}, "user-root-group", "gid0"),
+    ("group root", {"user": "1000:root", "user_field": "user"}, "user-root-group", "gid0"),
+    ("the image's user", {"user": None, "user_field": "user"}, "user-image", "uid0"),
+    ("workdir", {"working_dir": "/proc/1/cwd"}, "workdir-kernel", None),
+    ("workdir, dots", {"working_dir": "/w/../proc/self"}, "workdir-kernel", None),
+    ("workdir, slashes", {"working_dir": "//sys"}, "workdir-kernel", None),
+    ("workdir missing", {"working_dir": "/workdir/nope"}, "workdir-missing", None),
+    ("privileged", {"wishes": (Wish("privileged", "true", "extra_args[0]"),)}, "privileged", None),
+    ("tmpfs at /", {"mounts": (Mount("tmpfs", "/"),), "working_dir": None}, "target-root", None),
+    ("tmpfs at /proc", {"mounts": (Mount("tmpfs", "/proc/x"),), "working_dir": None}, "target-kernel", None),
+]
+
+
+@pytest.mark.parametrize(("name", "tweak", "code", "grant"), TWEAKS, ids=[each[0] for each in TWEAKS])
+def test_one_tweak_one_code(
+    host: Host, name: str, tweak: dict[str, Any], code: str, grant: str | None
+) -> None:
+    (found,) = policy.check(make_spec(host, **tweak), host)
+    assert (found.code, found.grant) == (code, grant)
+    assert found.reason.endswith(".")
+    assert found.fix
+    if grant is not None:
+        assert "skill trust t" in found.fix
+        assert policy.check(make_spec(host, **tweak), host, grants=frozenset({grant})) == ()
+
+
+@pytest.mark.parametrize(("name", "tweak", "code", "grant"), TWEAKS, ids=[each[0] for each in TWEAKS])
+@pytest.mark.parametrize("origin", ["user", "bundled"])
+def test_trusted_manifests_are_only_held_to_what_nothing_lifts(
+    host: Host, name: str, tweak: dict[str, Any], code: str, grant: str | None, origin: str
+) -> None:
+    found = policy.check(make_spec(host, origin=origin, **tweak), host)
+    assert codes(found) == ([] if grant is not None else [code])
+
+
+ALLOWED: list[dict[str, Any]] = [
+    {"image": "ghcr.io/astral-sh/uv:0.5"},
+    {"image": "docker.io/library/debian"},
+    {"image": "index.docker.io/library/debian"},
+    {"image": "GHCR.IO/x/y"},
+    {"image": DIGEST},
+    {"image": "deadbeef:1"},
+    {"network": "bridge"},
+    {"gpus": Gpus(count=-1)},
+    {"user": "nobody", "user_field": "user"},
+    {"user": "33:33", "user_field": "user"},
+    {"working_dir": "/process"},
+    {"mounts": (Mount("tmpfs", "/dev/shm"),)},
+    {"environment": (EnvVar("LD_PRELOAD", "/x.so"),)},
+    {"environment": (EnvVar("K", "v", ("HOME", "LC_ALL")),), "network": "bridge"},
+    {"environment": (EnvVar("K", "v", ("MY_API_KEY",)),)},
+    {"environment": (EnvVar("NVIDIA_VISIBLE_DEVICES", "void"),)},
+]
+
+
+@pytest.mark.parametrize("tweak", ALLOWED, ids=str)
+def test_allowed(host: Host, tweak: dict[str, Any]) -> None:
+    assert policy.check(make_spec(host, **tweak), host) == ()
+
+
+def test_a_secret_and_a_network(host: Host) -> None:
+    variables = (EnvVar("A", "x", ("MY_API_KEY", "HOME")), EnvVar("B", "y", ("DATA_DIR", "MY_API_KEY")))
+    found = policy.check(make_spec(host, network="bridge", environment=variables), host)
+    assert [each.grant for each in found] == ["env:MY_API_KEY", "env:DATA_DIR"]
+    half = policy.check(
+        make_spec(host, network="bridge", environment=variables), host, grants=frozenset({"env:DATA_DIR"})
+    )
+    assert [each.grant for each in half] == ["env:MY_API_KEY"]
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "ld_preload"])
+def test_loader_variables_with_a_gpu(host: Host, name: str) -> None:
+    spec = make_spec(host, gpus=Gpus(count=1), environment=(EnvVar(name, "/x.so"),))
+    (found,) = policy.check(spec, host)
+    assert (found.code, found.grant) == ("gpu-loader", f"gpu-env:{name}")
+    assert "/x.so" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "grant"),
+    [
+        ("${HOME}/Videos:/v", "mount-outside-rw", "mount:rw:{home}/Videos"),
+        ("${PWD}/.git:/g", "mount-project-code", "mount:rw:{home}/proj/.git"),
+        ("${PWD}/.git/hooks:/g", "mount-project-code", "mount:rw:{home}/proj/.git/hooks"),
+        ("${HOME}:/h", "mount-home", None),
+        ("${HOME}/.ssh:/h:ro", "mount-credential", None),
+        ("${HOME}/.gitconfig:/h:ro", "mount-missing", None),
+        ("${HOME}/.colima/x:/h", "mount-socket", None),
+        ("/etc:/e:ro", "mount-system", None),
+        ("/home:/e:ro", "mount-system", None),
+        ("/proc/self/root:/e:ro", "mount-kernel", None),
+        ("//./pipe/docker_engine:/e", "mount-pipe", None),
+        ("/run/docker.sock:/e", "mount-socket", None),
+        ("${PWD}/nope:/x", "mount-missing", None),
+        ("${PWD}/data:/x:shared", "mount-propagation", None),
+        ("${PWD}/data:/", "target-root", None),
+        ("${PWD}/data:/sys/x", "target-kernel", None),
+        ("${PWD}/data:/workdir/nope", "target-missing", None),
+        ("${HOME}/Videos:/v:ro,Z", "mount-relabel", None),
+    ],
+)
+def test_mounts(host: Host, text: str, code: str, grant: str | None) -> None:
+    (host.directory / ".git/hooks").mkdir(parents=True)
+    spec = with_mount(host, text)
+    assert codes(policy.check(spec, host)) == [code]
+    (found,) = policy.check(spec, host)
+    assert found.grant == (grant.format(home=host.home) if grant else None)
+    assert found.field == "volumes[0]"
+    assert found.file == spec.file
+
+
+def test_code_of_the_home_directory(host: Host) -> None:
+    (host.home / ".gitconfig").touch()
+    assert codes(policy.check(with_mount(host, "${HOME}/.gitconfig:/h"), host)) == ["mount-code"]
+    assert policy.check(with_mount(host, "${HOME}/.gitconfig:/h:ro"), host) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["${HOME}/Videos:/v:ro", "${PWD}/data:/d", "${PWD}:/w:z", "vol:/v", "/cache"]
+)
+def test_mounts_that_need_nothing(host: Host, text: str) -> None:
+    assert policy.check(with_mount(host, text), host) == ()
+
+
+def test_outside_and_a_network(host: Host) -> None:
+    (found,) = policy.check(with_mount(host, "${HOME}/Videos:/v:ro", network="bridge"), host)
+    assert (found.code, found.grant) == ("mount-outside-network", f"mount:ro:{host.home}/Videos")
+
+
+def test_special_files(host: Host) -> None:
+    os.mkfifo(host.directory / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(host.directory / "s"))
+        for name in ("pipe", "s"):
+            assert codes(policy.check(with_mount(host, f"./{name}:/x"), host)) == ["mount-special"]
+
+
+def test_a_link_in_a_circle_is_missing(host: Host) -> None:
+    (host.directory / "a").symlink_to("b")
+    (host.directory / "b").symlink_to("a")
+    assert codes(policy.check(with_mount(host, "./a:/x"), host)) == ["mount-missing"]
+
+
+def test_swapped_between_plan_and_check(host: Host) -> None:
+    spec = with_mount(host, "./data:/x")
+    (host.directory / "data").rmdir()
+    (host.directory / "data").symlink_to(host.home / "Videos")
+    assert codes(policy.check(spec, host)) == ["mount-changed"]
+
+
+def test_a_remote_engine(tmp_path: Path) -> None:
+    host = make_host(tmp_path, engine="tcp://10.0.0.5:2375")
+    (found,) = policy.check(make_spec(host), host)
+    assert (found.code, found.grant) == ("mount-remote", "remote-mounts")
+
+
+def test_the_socket_of_the_engine_in_use(tmp_path: Path) -> None:
+    host = make_host(tmp_path, engine=f"unix://{tmp_path}/home/u/proj/run/e.sock")
+    (host.directory / "run").mkdir()
+    assert codes(policy.check(make_spec(host), host)) == ["mount-socket"]
+
+
+@pytest.mark.parametrize("root", ["", "home", "home/u"])
+def test_a_home_directory_or_its_parent_as_project(tmp_path: Path, root: str) -> None:
+    host = make_host(tmp_path, directory=tmp_path / root)
+    (found,) = policy.check(make_spec(host), host)
+    assert found.code == "mount-home"
+    assert "folder of its own" in found.fix
+
+
+def test_the_home_directory_as_project_by_setting(tmp_path: Path) -> None:
+    host = make_host(tmp_path, directory=tmp_path / "home/u")
+    settings = Settings(allow_home_project=True)
+    assert policy.check(make_spec(host), host, settings=settings) == ()
+    parent = make_host(tmp_path, directory=tmp_path / "home")
+    assert codes(policy.check(make_spec(parent), parent, settings=settings)) == ["mount-home"]
+
+
+def test_tmp_is_no_project(host: Host) -> None:
+    here = replace(host, directory=Path("/tmp"))
+    assert codes(policy.check(make_spec(here), here)) == ["mount-system"]
+
+
+def test_a_project_inside_a_home_of_root(tmp_path: Path) -> None:
+    # /root is a system tree for all but the person whose home it is.
+    judge = policy.Context(
+        make_spec(make_host(tmp_path)), make_host(tmp_path, home=Path("/root")), Settings()
+    ).paths
+    assert judge.hit("/root/proj", "/root/proj") is None
+    assert judge.hit("/root", "/root") is not None
+    assert judge.hit("/root/.ssh", "/root/.ssh") is not None
+    assert Judge(make_host(tmp_path)).hit("/root/proj", "/root/proj") is not None
+
+
+@pytest.mark.parametrize("root", [0, 1000])
+def test_root_is_no_more_than_the_caller(tmp_path: Path, root: int) -> None:
+    engine = "unix:///run/user/1000/docker.sock" if root else "unix:///var/run/docker.sock"
+    host = make_host(tmp_path, uid=root, gid=root, engine=engine)
+    assert policy.check(make_spec(host, user="0:0", user_field="user"), host) == ()
+
+
+def test_all_at_once(host: Host) -> None:
+    spec = with_mount(host, "/etc:/proc", network="host", image="evil.io/x", user="0", user_field="user")
+    assert codes(policy.check(spec, host)) == [
+        "image-registry",
+        "mount-system",
+        "target-kernel",
+        "network-namespace",
+        "user-root",
+    ]
+
+
+def test_secrets_are_not_shown(host: Host) -> None:
+    found = policy.check(with_mount(host, "/etc/${MY_API_KEY}:/x"), host)
+    assert codes(found) == ["mount-system"]
+    assert "s3cr3t-value" not in str(found)
+    (host.home / "s3cr3t-value").mkdir()
+    found = policy.check(with_mount(host, "${HOME}/${MY_API_KEY}:/x"), host)
+    assert codes(found) == ["mount-outside-rw"]
+    assert "s3cr3t-value" not in repr(found)
+
+
+def test_forbidden_grants_have_no_effect(host: Host) -> None:
+    settings = Settings(forbid_grants=frozenset({"registry:*"}))
+    spec = make_spec(host, image="evil.io/x")
+    (found,) = policy.check(spec, host, grants=frozenset({"registry:evil.io"}), settings=settings)
+    assert not found.liftable
+    assert policy.check(replace(spec, origin="user"), host, settings=settings) != ()
+
+
+def test_settings_allow_registries_and_networks(host: Host) -> None:
+    settings = Settings(registries=frozenset({"evil.io"}), networks=frozenset({"pg_net"}))
+    spec = make_spec(host, image="evil.io/x", network="pg_net")
+    assert policy.check(spec, host, settings=settings) == ()
+    assert codes(policy.check(make_spec(host), host, settings=settings)) == ["image-registry"]
+
+
+@pytest.mark.parametrize("origin", ["project", "user", "bundled"])
+def test_the_strict_profile(host: Host, origin: str) -> None:
+    spec = make_spec(host, image=DIGEST, origin=origin)
+    strict = Settings(profile="strict")
+    assert policy.check(spec, host, settings=strict) == ()
+    for tweak, code, grant in (
+        ({"network": "bridge"}, "network-bridge", "network:bridge"),
+        ({"gpus": Gpus(count=1)}, "gpus", "gpus"),
+        ({"image": "debian:12"}, "image-digest", None),
+        ({"user": "nobody", "user_field": "user"}, "user-name", None),
+    ):
+        changed = replace(spec, **tweak)  # type: ignore[arg-type]
+        (found,) = policy.check(changed, host, settings=strict)
+        assert (found.code, found.grant) == (code, grant)
+        if grant is not None:
+            assert policy.check(changed, host, settings=strict, grants=frozenset({grant})) == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "tweak", "expected"),
+    [
+        ({"working_dir": "/proc/self/fd/8"}, {}, ["image-workdir"]),
+        ({"working_dir": "/x/../proc"}, {}, ["image-workdir"]),
+        ({"working_dir": "/app"}, {}, []),
+        ({"environment": ("LD_PRELOAD=/x.so",)}, {"gpus": Gpus(count=1)}, ["gpu-loader"]),
+        ({"environment": ("LD_LIBRARY_PATH=/x",)}, {"gpus": Gpus(count=1)}, []),
+        ({"environment": ("LD_PRELOAD=/x.so",)}, {}, []),
+        ({"user": ""}, {"user": None, "user_field": "user"}, ["user-root"]),
+        ({"user": "root"}, {"user": None, "user_field": "user"}, ["user-root"]),
+        ({"user": "1000"}, {"user": None, "user_field": "user"}, []),
+        ({"user": "0"}, {}, []),
+        ({"labels": {"io.whalebrew.config.volumes": "['/:/x']"}}, {}, []),
+    ],
+)
+def test_what_an_image_brings(
+    host: Host, facts: dict[str, Any], tweak: dict[str, Any], expected: list[str]
+) -> None:
+    found = policy.check_image(make_spec(host, **tweak), replace(IMAGE, **facts), host)
+    assert codes(found) == expected
+
+
+PASSWD = "root:x:0:0::/:/bin/sh\nnobody:x:0:0::/:\napp:x:100:101::/:\nwheel:x:7:0::/:\n"
+GROUP = "root:x:0:\nstaff:x:50:\nadmin:x:0:\n"
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("nobody", ["user-root"]),
+        ("app", []),
+        ("app:staff", []),
+        ("app:admin", ["user-root-group"]),
+        ("app:0", ["user-root-group"]),
+        ("wheel", []),
+        ("100", []),
+        ("missing", ["user-unknown"]),
+        ("app:missing", ["user-unknown"]),
+    ],
+)
+def test_names_mean_what_the_image_says(host: Host, user: str, expected: list[str]) -> None:
+    spec = make_spec(host, user=user, user_field="user")
+    assert codes(policy.check_accounts(spec, PASSWD, GROUP, host)) == expected
+
+
+def test_existing_volumes(host: Host) -> None:
+    spec = with_mount(host, "pgdata:/d")
+    name = spec.mounts[1].source
+    assert name is not None
+    assert policy.check_volumes(spec, {}, host) == ()
+    assert policy.check_volumes(spec, {name: {"Driver": "local", "Options": None}}, host) == ()
+    for volume in ({"Driver": "local", "Options": {"device": "/"}}, {"Driver": "vieux/sshfs", "Options": {}}):
+        assert codes(policy.check_volumes(spec, {name: volume}, host)) == ["volume-options"]
