@@ -112,7 +112,7 @@ class StreamView(QuietView):
 
             from . import card
 
-            display(card.bundle(result, output=False), raw=True)  # type: ignore[no-untyped-call]
+            display(card.bundle(result, output=False), raw=True)
 
     def error(self, error: BaseException) -> None:
         """Write the rest; whoever raises the error shows it."""
