@@ -26,7 +26,8 @@ class Door:
 
     :param kind: ``magic`` (notebook or terminal IPython), ``shell`` (the ``skill`` command), ``python``.
     :param view: makes the view of one run.
-    :param ask: shows a text, puts a question to the person and returns the answer; ``None`` where no person is.
+    :param ask: shows a text, puts a question to the person and returns the answer; ``None`` where no person
+        is.
     :param notebook: whether rich output is shown.
     """
 

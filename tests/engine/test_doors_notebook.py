@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +216,42 @@ class TestBackground:
         other.close()  # and nothing_is_left
 
 
+def test_a_kept_run_outlives_its_kernel_and_another_one_finds_it(folder: Path, kernel: Kernel) -> None:
+    other = Kernel(folder)
+    other.run(f"h = %skill --bg --keep python-runner -- -c '{SLEEPER}'")
+    name = (
+        other.run("import time\nwhile 'ready' not in h.logs(): time.sleep(.05)\nprint(h.name)").text().strip()
+    )
+    other.close()
+    time.sleep(1)
+    try:
+        [listed] = kernel.run("%skill ps").data("text/plain")
+        assert re.search(rf"{name} .* kept", listed)
+        assert kernel.run(f"%skill logs {name}").text() == "ready\n"
+        assert kernel.run(f"%skill clean {name}").reply["ename"] == "CommandError"
+        assert kernel.run(f"%skill stop {name}").ok
+        assert kernel.run(f"%skill logs {name}").text() == "ready\n"
+    finally:
+        cleaned = kernel.run(f"%skill clean {name}")
+    assert cleaned.ok, cleaned.error
+    assert name in cleaned.data("text/plain")[0]
+
+
+def test_two_runs_at_once_do_not_mix(kernel: Kernel) -> None:
+    cell = kernel.run(
+        "import threading, skill_magic\n"
+        "found = {}\n"
+        "def one(letter):\n"
+        "    code = f'for n in range(2000): print({letter!r} * 50, flush=True)'\n"
+        "    found[letter] = skill_magic.run('python-runner', ['-c', code]).stdout\n"
+        "threads = [threading.Thread(target=one, args=(letter,)) for letter in 'abc']\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "print([found[letter] == (letter * 50 + '\\n') * 2000 for letter in 'abc'])"
+    )
+    assert cell.text() == "[True, True, True]\n", cell.error
+
+
 class TestFloods:
     def test_ten_thousand_lines(self, kernel: Kernel) -> None:
         cell = kernel.run("r = %skill python-runner -- -c 'for n in range(10000): print(n, flush=True)'")
@@ -222,8 +260,6 @@ class TestFloods:
         expected = "".join(f"{n}\n" for n in range(10000))
         kernel.run("import hashlib")
         digest = kernel.run("hashlib.sha256(r.stdout_bytes).hexdigest()").data("text/plain")[0]
-        import hashlib
-
         assert digest == repr(hashlib.sha256(expected.encode()).hexdigest())
 
     @pytest.mark.parametrize("view", ["auto", "text"])

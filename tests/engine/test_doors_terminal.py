@@ -175,7 +175,7 @@ class TestIPython:
     @pytest.fixture
     def ipython(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv("IPYTHONDIR", str(project.parent / "ipython"))
-        words = "-m IPython --simple-prompt --no-banner --quick --colors=NoColor".split()
+        words = ["-m", "IPython", "--simple-prompt", "--no-banner", "--quick", "--colors=NoColor"]
         child = terminal([sys.executable, *words], project)
         self.do(child, "%load_ext skill_magic")
         yield child
@@ -217,10 +217,8 @@ class TestIPython:
         assert "Traceback" not in shown
 
     def test_control_c(self, ipython: Any, project: Path) -> None:
-        self.do(
-            ipython,
-            "%skill python-runner -- -c 'import time; print(chr(114) + \"eady\", flush=True); time.sleep(60)'",
-        )
+        code = 'import time; print(chr(114) + "eady", flush=True); time.sleep(60)'
+        self.do(ipython, f"%skill python-runner -- -c '{code}'")
         ipython.expect("\nready")
         start = time.monotonic()
         ipython.sendintr()
