@@ -13,7 +13,10 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _PORTS = r"[0-9]{1,5}(-[0-9]{1,5})?"
 _EXPOSE = re.compile(rf"{_PORTS}(/(tcp|udp|sctp))?")
-_PUBLISH = re.compile(rf"((\[[0-9A-Fa-f:.]*\]|[0-9.]*):)?(({_PORTS})?:)?{_PORTS}(/(tcp|udp|sctp))?")
+_PUBLISH = re.compile(
+    rf"((?P<address>\[[0-9A-Fa-f:.]+\]|[0-9]+(\.[0-9]+){{3}}):)?((?P<outer>({_PORTS})?):)?"
+    rf"(?P<inner>{_PORTS})(/(?P<protocol>tcp|udp|sctp))?"
+)
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 _DOMAIN = re.compile(r"\.|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
 _RESOLVER_OPTION = re.compile(r"[A-Za-z0-9:_-]+")
@@ -96,28 +99,43 @@ def _word(name: str, pattern: re.Pattern[str], fix: str) -> Reader:
 
 
 def _ports(wanted: Wanted, flag: Flag) -> None:
-    if _EXPOSE.fullmatch(flag.value) is None or not _in_range(flag.value.partition("/")[0]):
+    if _EXPOSE.fullmatch(flag.value) is None or not port_range(flag.value.partition("/")[0]):
         wanted.invalid(flag, "It is not a port.", "Write a port or a range, such as 8000 or 8000-8010/udp.")
     else:
         wanted.add("expose", [flag.value])
 
 
-def _in_range(ports: str) -> bool:
-    first, _, last = ports.partition("-")
-    return 0 < int(first) <= int(last or first) <= 65535
+def port_range(text: str) -> range:
+    """The ports of ``80`` or ``8000-8010``; empty for no text and for what is no range of ports."""
+    first, _, last = text.partition("-")
+    ports = range(int(first), int(last or first) + 1) if text else range(0)
+    return ports if ports and ports[0] > 0 and ports[-1] < 65536 else range(0)
 
 
-def _length(ports: str) -> int:
-    first, _, last = ports.partition("-")
-    return int(last or first) - int(first)
+def published(text: str) -> tuple[str, range, range, str] | None:
+    """(address, ports outside, ports inside, protocol) of ``[ADDRESS:][PORT:]PORT[/PROTOCOL]``.
+
+    :returns: ``None`` for what is not that; no ports outside where the engine is to choose.
+    """
+    match = _PUBLISH.fullmatch(text)
+    if match is None:
+        return None
+    inner, outer = port_range(match["inner"]), port_range(match["outer"] or "")
+    address = (match["address"] or "").strip("[]")
+    if (
+        not inner
+        or (match["outer"] and len(outer) != len(inner))
+        or (address and address_of(address) is None)
+    ):
+        return None
+    return address, outer, inner, match["protocol"] or "tcp"
 
 
 def _publish(wanted: Wanted, flag: Flag) -> None:
-    numbers = re.sub(r"^(\[.*?\]|[0-9.]*\.[0-9.]*):", "", flag.value).partition("/")[0].split(":")
-    if _PUBLISH.fullmatch(flag.value) is None or not all(_in_range(part) for part in numbers if part):
-        wanted.invalid(flag, "It names no port.", "Write [ADDRESS:][PORT:]PORT[/tcp|/udp].")
-    elif len({_length(part) for part in numbers if part}) > 1:
-        wanted.invalid(flag, "Its ranges differ in length.", "Name as many ports outside as inside.")
+    if published(flag.value) is None:
+        wanted.invalid(
+            flag, "It names no port.", "Write [ADDRESS:][PORT:]PORT[/tcp|/udp], as many as inside."
+        )
     else:
         wanted.wish(flag)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..flag_network import port_range
 from ..flags import judge
 from ..hardening import MASK_SIZE, tmpfs_options, wants_init
 from ..spec import ImageFacts, Limits, Mount, RunSpec
@@ -70,7 +71,7 @@ def _host_config(spec: RunSpec, image: ImageFacts, labels: Mapping[str, str]) ->
         **_limits(spec.limits),
         "AutoRemove": False,
         "Binds": [],
-        "CapAdd": [name for name in spec.cap_add if name not in spec.cap_drop],
+        "CapAdd": [f"CAP_{name}" for name in spec.cap_add if name not in spec.cap_drop],
         "CapDrop": ["ALL"],
         "CgroupParent": "",
         "CgroupnsMode": "private",
@@ -147,8 +148,7 @@ def _ports(expose: tuple[str, ...]) -> dict[str, dict[str, str]]:
     ports: dict[str, dict[str, str]] = {}
     for text in expose:
         numbers, _, protocol = text.partition("/")
-        first, _, last = numbers.partition("-")
-        for number in range(int(first), int(last or first) + 1):
+        for number in port_range(numbers):
             ports[f"{number}/{protocol or 'tcp'}"] = {}
     return ports
 

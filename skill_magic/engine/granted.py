@@ -6,13 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ..flag_network import published
 from ..quantities import integer, size
 from ..spec import Wish
-
-_PUBLISH = re.compile(
-    r"(?:(?P<ip>\[[^\]]*\]|[0-9.]*):)?(?:(?P<host>[0-9-]*):)?"
-    r"(?P<port>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>[a-z]+))?"
-)
 
 
 def grant(body: dict[str, Any], wish: Wish, network: str) -> None:
@@ -53,25 +49,15 @@ def _device(host: dict[str, Any], value: str) -> None:
 
 
 def _publish(body: dict[str, Any], value: str) -> None:
-    match = _PUBLISH.fullmatch(value)
-    if match is None:
+    ports = published(value)
+    if ports is None:
         raise ValueError(f"--publish {value} cannot be read")
-    inner, outer = _range(match["port"]), _range(match["host"] or "")
-    if outer and len(outer) != len(inner):
-        raise ValueError(f"--publish {value} names ranges of different lengths")
+    address, outer, inner, protocol = ports
     for index, port in enumerate(inner):
-        key = f"{port}/{match['protocol'] or 'tcp'}"
+        key = f"{port}/{protocol}"
         body["ExposedPorts"][key] = {}
-        address = (match["ip"] or "").strip("[]")
         binding = {"HostIp": address, "HostPort": str(outer[index]) if outer else ""}
         body["HostConfig"]["PortBindings"].setdefault(key, []).append(binding)
-
-
-def _range(text: str) -> list[int]:
-    if not text:
-        return []
-    first, _, last = text.partition("-")
-    return list(range(int(first), int(last or first) + 1))
 
 
 def _endpoint(body: dict[str, Any], wish: Wish, network: str) -> None:
@@ -135,7 +121,7 @@ def _memory_swap(host: dict[str, Any], value: str) -> None:
 _HANDLERS: dict[str, Callable[[dict[str, Any], str], None]] = {
     "add-host": _append("ExtraHosts"),
     "blkio-weight-device": _throttle("BlkioWeightDevice", "Weight"),
-    "cap-add": _append("CapAdd"),
+    "cap-add": lambda host, value: host["CapAdd"].append(f"CAP_{value}"),
     "cpu-quota": _cpu_quota,
     "device": _device,
     "device-read-bps": _throttle("BlkioDeviceReadBps", "Rate"),

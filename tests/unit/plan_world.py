@@ -37,10 +37,11 @@ def make_host(directory: Path, **changes: Any) -> Host:
 
 def make_skill(directory: Path, lines: Mapping[str, int] | None = None, **docker: Any) -> Skill:
     """A skill of a project; lists may be given as lists. Every key that is passed counts as written."""
-    keys = {key: tuple(value) if isinstance(value, list) else value for key, value in docker.items()}
+    keys: dict[str, Any] = {"image": "debian:12"}
+    keys |= {key: tuple(value) if isinstance(value, list) else value for key, value in docker.items()}
     return Skill(
         "t",
-        Docker(**{"image": "debian:12", **keys}),
+        Docker(**keys),
         "project",
         directory / "skills.toml",
         lines=lines or {},

@@ -1,4 +1,4 @@
-"""What becomes of each option and value of `extra_args`: the verdict, its code, and the typed field it ends in."""
+"""What becomes of each option and value of `extra_args`: the verdict, its code, the field it ends in."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_nothing_is_read_from_the_process(tmp_path: Path, monkeypatch: pytest.Mo
     assert {each.name: each.value for each in before.spec.environment}["B"] == str(tmp_path)
 
 
-# --- arguments -----------------------------------------------------------------------------------------------
+# --- arguments -------------------------------------------------------------------------------------------
 
 
 def test_the_calls_arguments_take_the_place_of_the_command(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_an_argument_as_long_as_linux_takes(tmp_path: Path) -> None:
     assert draft(make_skill(tmp_path), Request("t", (word,)), make_host(tmp_path)).faults == ()
 
 
-# --- mounts and the working directory -----------------------------------------------------------------------
+# --- mounts and the working directory --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_bad_volume_does_not_hide_the_others(tmp_path: Path) -> None:
     assert "/" in [mount.source for mount in made.spec.mounts]
 
 
-# --- environment ---------------------------------------------------------------------------------------------
+# --- environment -----------------------------------------------------------------------------------------
 
 
 def test_environment(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_gpus_are_hidden_unless_asked_for(tmp_path: Path) -> None:
     assert "NVIDIA_VISIBLE_DEVICES" not in variables(tmp_path, gpus="all")
 
 
-# --- user ----------------------------------------------------------------------------------------------------
+# --- user ------------------------------------------------------------------------------------------------
 
 
 def test_user(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_user_without_meaning(tmp_path: Path, user: str) -> None:
     assert codes(tmp_path, user=user) == ["user-invalid"]
 
 
-# --- limits --------------------------------------------------------------------------------------------------
+# --- limits ----------------------------------------------------------------------------------------------
 
 
 def test_memory_and_cpus(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_cpus_without_meaning(tmp_path: Path, cpus: str) -> None:
     assert codes(tmp_path, cpus=cpus) == ["cpus-invalid"]
 
 
-# --- extra_args beside the keys ------------------------------------------------------------------------------
+# --- extra_args beside the keys --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_cpus_without_meaning(tmp_path: Path, cpus: str) -> None:
         ("read_only", True, ["--read-only"]),
     ],
 )
-def test_the_same_value_twice_is_fine(tmp_path: Path, key: str, value: object, args: list[str]) -> None:
+def test_the_same_value_twice_is_fine(tmp_path: Path, key: str, value: Any, args: list[str]) -> None:
     assert plan_of(tmp_path, *args, **{key: value}).faults == ()
 
 
@@ -303,7 +303,7 @@ def test_the_same_value_twice_is_fine(tmp_path: Path, key: str, value: object, a
         ("read_only", True, ["--read-only=false"]),
     ],
 )
-def test_two_values_contradict(tmp_path: Path, key: str, value: object, args: list[str]) -> None:
+def test_two_values_contradict(tmp_path: Path, key: str, value: Any, args: list[str]) -> None:
     (fault,) = plan_of(tmp_path, *args, **{key: value}).faults
     assert (fault.code, fault.field) == ("option-conflict", "extra_args[0]")
 
@@ -329,7 +329,7 @@ def test_what_has_no_effect_is_noted(tmp_path: Path) -> None:
     assert plan_of(tmp_path, "--dns", "1.1.1.1", memory="1g", network="bridge").spec.notes == ()
 
 
-# --- the other keys ------------------------------------------------------------------------------------------
+# --- the other keys --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_faults_know_their_line(tmp_path: Path) -> None:
     assert {fault.field: fault.line for fault in made.faults} == {"memory": 4, "environment[0]": 5}
 
 
-# --- plan() --------------------------------------------------------------------------------------------------
+# --- plan() ----------------------------------------------------------------------------------------------
 
 
 def test_plan_gives_the_spec(tmp_path: Path) -> None:
