@@ -1,0 +1,180 @@
+"""From a manifest to a verdict, with no engine."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from policy_helpers import codes, make_host, make_skill, make_spec
+
+from skill_magic import decide
+from skill_magic.command import Request
+from skill_magic.decide import Decision, check_all, evaluate, verdict_of
+from skill_magic.errors import PolicyError, SpecError
+from skill_magic.findings import Violation
+from skill_magic.host import EngineAddress, Host
+from skill_magic.settings import Settings
+from skill_magic.spec import ImageFacts
+
+HARD = Violation("a", "f", "v", "r", "x")
+LIFTABLE = Violation("b", "f", "v", "r", "x", grant="g")
+INVALID = Violation("c", "f", "v", "r", "x", kind="invalid")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return make_host(tmp_path, uid=os.getuid(), gid=os.getgid())
+
+
+def write(host: Host, text: str) -> Path:
+    path = host.directory / "skills.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ((), "allow"),
+        ((LIFTABLE,), "trust"),
+        ((LIFTABLE, INVALID), "error"),
+        ((INVALID, HARD, LIFTABLE), "deny"),
+        ((LIFTABLE, HARD), "deny"),
+    ],
+)
+def test_the_worst_counts(found: tuple[Violation, ...], verdict: str) -> None:
+    assert verdict_of(found) == verdict
+
+
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [((HARD,), PolicyError), ((LIFTABLE,), PolicyError), ((INVALID,), SpecError)],
+)
+def test_a_verdict_raises(found: tuple[Violation, ...], error: type[Exception]) -> None:
+    decision = Decision(None, None, found, verdict_of(found), "t")
+    with pytest.raises(error) as caught:
+        decision.raise_for_verdict()
+    assert found[0].code in "\n".join(caught.value.lines())  # type: ignore[attr-defined]
+
+
+def test_the_json_form(host: Host) -> None:
+    path = write(host, '[skills.t.docker]\nimage = "debian:12"\nvolumes = [\n  "/cache",\n  "/etc:/e",\n]\n')
+    (decision,) = check_all(host)
+    (found,) = json.loads(json.dumps(decision.as_dict()))["violations"]
+    assert set(decision.as_dict()) >= {"name", "verdict", "violations"}
+    assert set(found) >= {"code", "field", "value", "reason", "fix", "liftable", "file", "line"}
+    assert (found["code"], found["field"], found["liftable"]) == ("mount-system", "volumes[1]", False)
+    assert (found["file"], found["line"]) == (str(path), 5)
+
+
+def test_every_skill_of_the_project(host: Host) -> None:
+    write(
+        host,
+        '[skills.b.docker]\nimage = "debian:12"\n[skills.a.docker]\nimage = "evil.io/x"\n'
+        '[skills.c.docker]\nimage = "x:1"\nnetwork = "host"\n[skills.d.docker]\nimages = "x:1"\n',
+    )
+    found = {decision.name: decision.verdict for decision in check_all(host)}
+    assert found == {"a": "trust", "b": "allow", "c": "deny", "d": "error"}
+
+
+def test_the_bundled_skills_need_nothing(host: Host) -> None:
+    found = check_all(host)
+    assert len(found) >= 6
+    assert {decision.verdict for decision in found} == {"allow"}
+
+
+def test_the_bundled_skills_would_need_nothing_as_a_project(host: Host) -> None:
+    # Not even the confinement of a project is felt by them.
+    for decision in check_all(host):
+        assert decision.skill is not None
+        skill = replace(decision.skill, origin="project", file=host.directory / "skills.toml")
+        found = evaluate(skill, Request(skill.name), host, settings=Settings(), grants=frozenset())
+        assert found.violations == (), skill.name
+
+
+def test_a_broken_file(host: Host) -> None:
+    write(host, "[skills.t.docker\n")
+    (decision,) = check_all(host)
+    assert (decision.name, decision.verdict) == ("", "error")
+
+
+def test_settings_that_cannot_be_relied_on(host: Host) -> None:
+    host.config_dir.mkdir(parents=True)
+    (host.config_dir / "policy.toml").write_text("nonsense = 1")
+    (decision,) = check_all(host)
+    assert (decision.verdict, codes(decision.violations)) == ("error", ["settings-key"])
+    with pytest.raises(SpecError):
+        evaluate(make_skill(host), Request("t"), host)
+
+
+def test_grants_that_cannot_be_relied_on(host: Host) -> None:
+    write(host, '[skills.t.docker]\nimage = "debian:12"\n')
+    host.data_dir.mkdir(parents=True)
+    (host.data_dir / "trust.json").write_text("nonsense")
+    (decision,) = check_all(host)
+    assert (decision.name, decision.verdict) == ("t", "error")
+
+
+def test_a_path_to_a_project(host: Host, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "sub").mkdir(parents=True)
+    (other / "data").mkdir()
+    text = '[skills.x.docker]\nimage = "debian:12"\nvolumes = ["${PWD}/data:/d", "./data:/e"]\n'
+    (other / "skills.toml").write_text(text)
+    for path in (other, other / "skills.toml", Path("../../../other")):
+        (decision,) = check_all(host, path=path)
+        assert (decision.name, decision.verdict) == ("x", "allow")
+    inside = replace(host, directory=other / "sub")
+    (decision,) = check_all(inside, path=Path("../skills.toml"))
+    assert codes(decision.violations) == ["mount-missing", "mount-outside-rw"]
+
+
+def test_the_guards_are_in_the_spec(host: Host) -> None:
+    (host.directory / ".git").mkdir()
+    write(host, '[skills.t.docker]\nimage = "debian:12"\n')
+    (decision,) = check_all(host)
+    assert decision.spec is not None
+    targets = [mount.target for mount in decision.spec.mounts]
+    assert targets == ["/workdir", "/workdir/.git", "/workdir/skills.toml"]
+
+
+def test_strict_gives_a_read_only_root(host: Host) -> None:
+    skill = make_skill(host, image="debian@sha256:" + "a" * 64)
+    found = evaluate(skill, Request("t"), host, settings=Settings(profile="strict"), grants=frozenset())
+    assert found.verdict == "allow"
+    assert found.spec is not None
+    assert found.spec.read_only
+    assert {mount.target for mount in found.spec.mounts if mount.kind == "tmpfs"} == {"/tmp", "/run"}
+
+
+def test_an_engine_elsewhere_gets_no_folder_of_ours(host: Host) -> None:
+    far = replace(host, engine=EngineAddress("ssh://box", "DOCKER_HOST"))
+    found = evaluate(make_skill(far), Request("t"), far, settings=Settings(), grants=frozenset())
+    assert found.verdict == "allow"
+    assert found.spec is not None
+    assert found.spec.mounts == ()
+    assert any("another machine" in note for note in found.spec.notes)
+    granted = frozenset({"remote-mounts"})
+    again = evaluate(make_skill(far), Request("t"), far, settings=Settings(), grants=granted)
+    assert again.spec is not None
+    assert [mount.target for mount in again.spec.mounts] == ["/workdir"]
+
+
+def test_a_fault_does_not_hide_a_refusal(host: Host) -> None:
+    skill = make_skill(host, volumes=("/etc:/e", "${NOPE}:/x"), memory="lots")
+    found = evaluate(skill, Request("t"), host, settings=Settings(), grants=frozenset())
+    assert found.verdict == "deny"
+    assert "mount-system" in codes(found.violations)
+    assert len(found.violations) == 3
+
+
+def test_the_image_is_looked_at_with_the_grants_of_the_spec(host: Host) -> None:
+    here = replace(host, uid=1000)
+    image = ImageFacts(id="x", user="root")
+    spec = make_spec(here, user=None, user_field="user")
+    with pytest.raises(PolicyError):
+        decide.check_image(spec, image, here)
+    decide.check_image(replace(spec, grants=frozenset({"uid0"})), image, here)
