@@ -13,7 +13,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .findings import Violation
 
 # Control characters, bidirectional overrides and zero-width characters: what text can use to look like other
 # text.
@@ -104,7 +107,30 @@ class Table:
         return f"<table>{head}<tbody>{''.join(row(each, 'td') for each in self.rows)}</tbody></table>"
 
 
-Block = Text | Verbatim | Table
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong: a table in a notebook; in a terminal, too narrow for one, the lines of an error."""
+
+    violations: Sequence[Violation]
+
+    def as_text(self) -> str:
+        lines = []
+        for each in self.violations:
+            where = f"{each.place}: " if each.place else ""
+            lines.append(f"  {where}{each.field} = {each.value!r} [{each.code}]")
+            lines.append(f"    {each.reason} {each.fix}".rstrip())
+        return "\n".join(_cell(line) for line in lines)
+
+    def as_html(self) -> str:
+        head = ("code", "value", "reason and way out", "where")
+        rows = [
+            (each.code, f"{each.field} = {each.value!r}", f"{each.reason} {each.fix}".strip(), each.place)
+            for each in self.violations
+        ]
+        return Table(head, rows).as_html() if rows else ""
+
+
+Block = Text | Verbatim | Table | Findings
 
 
 @dataclass(frozen=True)

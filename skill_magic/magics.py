@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -211,7 +212,7 @@ def make_view(name: str, *, kernel: bool) -> View:
         from .views.terminal import TerminalView
 
         return TerminalView()
-    if name == "text":
+    if name == "text" or importlib.util.find_spec("anywidget") is None:
         from .views.stream import StreamView
 
         return StreamView(card=True)

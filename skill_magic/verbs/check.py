@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Block, Text
+from ..answer import Answer, Block, Findings, Text
 from .catalogue import WORDS
-from .explain import findings, verdict_data
+from .explain import verdict_data
 
 if TYPE_CHECKING:
     from ..command import Command
@@ -29,7 +29,7 @@ def check(command: Command, door: Door) -> Answer:
     for decision in decisions:
         good = decision.verdict == "allow"
         blocks.append(Text(f"{decision.name or path}: {WORDS[decision.verdict]}", good=good))
-        blocks += findings(decision.violations)
+        blocks.append(Findings(decision.violations))
     bad = sum(decision.verdict != "allow" for decision in decisions)
     blocks.append(
         Text(

@@ -7,26 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import road
-from ..answer import Answer, Block, Table, Text, Verbatim
+from ..answer import Answer, Block, Findings, Text, Verbatim
+from ..errors import CommandError, SpecError
 from ..redact import MASK, env_value
 from .catalogue import WORDS
 
 if TYPE_CHECKING:
-    from ..command import Command
+    from ..command import Command, Request
     from ..decide import Decision
     from ..door import Door
-    from ..findings import Violation
     from ..spec import RunSpec
 
 
 def explain(command: Command, door: Door) -> Answer:
     """The equivalent ``docker run`` line, every finding of the policy, and the notes."""
     from ..dockerline import docker_run_line
-    from ..errors import CommandError
 
     if command.request is None:
         raise CommandError("explain what?", f"{door.line('explain NAME -- ARGS')}")
-    decision = road.decide(command.request, door.host)
+    decision = _decide(command.request, door)
     blocks: list[Block] = []
     line = None
     if decision.spec is not None:
@@ -34,21 +33,22 @@ def explain(command: Command, door: Door) -> Answer:
         blocks.append(Verbatim(line))
         blocks += [Text(f"note: {note}") for note in decision.spec.notes]
     blocks.append(Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"))
-    blocks += findings(decision.violations)
+    blocks.append(Findings(decision.violations))
     if decision.verdict == "trust":
         blocks.append(Text(f"{door.line(f'trust {decision.name}')} shows what it asks for, and asks you."))
     return Answer(blocks, as_data(decision, line), 0 if decision.verdict == "allow" else 1)
 
 
-def findings(violations: tuple[Violation, ...]) -> list[Block]:
-    """What is wrong, as a table and as sentences."""
-    if not violations:
-        return []
-    rows = [
-        (each.code, f"{each.field} = {each.value!r}", f"{each.reason} {each.fix}".strip(), each.place)
-        for each in violations
-    ]
-    return [Table(("code", "value", "reason and way out", "where"), rows)]
+def _decide(request: Request, door: Door) -> Decision:
+    """The decision; one of verdict "error" where the manifest's faults leave no skill to decide on."""
+    from ..decide import Decision, verdict_of
+
+    try:
+        return road.decide(request, door.host)
+    except SpecError as error:
+        if not error.violations:
+            raise
+        return Decision(None, None, error.violations, verdict_of(error.violations), request.skill)
 
 
 def verdict_data(decision: Decision) -> dict[str, Any]:

@@ -6,9 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from .. import road
-from ..answer import Answer, Block, Text, safe
+from ..answer import Answer, Block, Findings, Text, safe
 from ..errors import CommandError, PolicyError
-from .explain import findings
 
 if TYPE_CHECKING:
     from ..command import Command
@@ -66,7 +65,7 @@ def _ask(decision: Decision, command: Command, door: Door) -> Answer:
     # grants are void.
     after = _decision(command, door)
     if after.verdict != "allow":
-        blocks += [Text("it is still not allowed:", good=False), *findings(after.violations)]
+        blocks += [Text("it is still not allowed:", good=False), Findings(after.violations)]
     return Answer(blocks, {"granted": names}, 0 if after.verdict == "allow" else 1)
 
 

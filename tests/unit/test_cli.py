@@ -114,6 +114,14 @@ def test_explain_json_has_the_spec(project: Path, capsys: pytest.CaptureFixture[
     assert found["command"].startswith("docker run ")
 
 
+def test_explain_answers_for_a_faulty_skill_too(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "bad", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["spec"], found["violations"][0]["line"]) == ("error", None, 6)
+    assert cli.main(["explain", "bad"]) == 1
+    assert "skills.toml:6" in capsys.readouterr().out
+
+
 def test_doctor_says_what_is_in_the_way(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", "--json"]) == 1
     found = {each["topic"]: each for each in json.loads(capsys.readouterr().out)}
