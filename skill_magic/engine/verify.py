@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .verify_podman import in_dockers_words
+
 #: Set by the engine itself, and no right of the container.
 _OF_THE_ENGINE = frozenset(
     ("ConsoleSize", "ContainerIDFile", "Isolation", "Runtime", "Cgroup", "Cgroups", "CgroupManager",
@@ -35,12 +37,14 @@ _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _DESKTOP = ("/host_mnt", "/run/desktop/mnt/host")
 
 
-def differences(body: Mapping[str, Any], inspect: Mapping[str, Any]) -> list[str]:
+def differences(body: Mapping[str, Any], inspect: Mapping[str, Any], *, podman: bool = False) -> list[str]:
     """What the engine made otherwise, as ``FIELD: what was asked, what was made``; empty where nothing.
 
     :param body: what was sent to ``POST /containers/create``.
-    :param inspect: the answer of ``GET /containers/ID/json``.
+    :param inspect: the answer of ``GET /containers/ID/json``; :param podman: it comes from Podman.
     """
+    if podman:
+        inspect = in_dockers_words(body, inspect)
     wanted, made = body["HostConfig"], inspect.get("HostConfig") or {}
     found = [
         f"HostConfig.{key}: {_shown(wanted.get(key))} was asked, {_shown(made.get(key))} was made"
@@ -116,13 +120,25 @@ def _mounts(body: Mapping[str, Any], inspect: Mapping[str, Any]) -> Iterator[str
     told = {mount.get("Target"): mount for mount in made.get("Mounts") or ()}
     if "Mounts" in made or wanted:
         for target in sorted({*wanted, *told}, key=str):
-            if _bare(wanted.get(target)) != _bare(told.get(target)):
+            if _bare(wanted.get(target)) != _bare(_home(told.get(target), wanted.get(target))):
                 asked, got = _shown(wanted.get(target)), _shown(told.get(target))
                 yield f"HostConfig.Mounts: {asked} was asked, {got} was made"
     for point in inspect.get("Mounts") or ():
         problem = _point(wanted.get(point.get("Destination")), point)
         if problem:
             yield f"Mounts: {point.get('Destination')} {problem}"
+
+
+def _home(told: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A mount as it was told, by the host's own path where Docker Desktop gave its name for it."""
+    if told is None or wanted is None or told.get("Source") not in _names(wanted.get("Source")):
+        return told
+    return {**told, "Source": wanted.get("Source")}
+
+
+def _names(source: Any) -> tuple[str, ...]:
+    """What an engine may call the host's path ``source``."""
+    return tuple(f"{root}{source}" for root in ("", *_DESKTOP)) if source else ()
 
 
 def _point(wanted: Mapping[str, Any] | None, point: Mapping[str, Any]) -> str:
@@ -136,7 +152,7 @@ def _point(wanted: Mapping[str, Any] | None, point: Mapping[str, Any]) -> str:
         return f"is a {kind}, not a {wanted['Type']}"
     if kind == "bind":
         source = str(point.get("Source"))
-        if source not in (wanted["Source"], *(f"{root}{wanted['Source']}" for root in _DESKTOP)):
+        if source not in _names(wanted["Source"]):
             return f"is {source!r}, not {wanted['Source']!r}"
         if point.get("Propagation") not in ("rprivate", "private", None):
             return f"has the propagation {point.get('Propagation')!r}"

@@ -139,7 +139,8 @@ def test_a_dangerous_value_cannot_be_asked_for(wish: tuple[str, str]) -> None:
         (("ulimit", "memlock=0x10:32"), "Ulimits", [{"Name": "memlock", "Soft": 16, "Hard": 32}]),
         (("publish-all", "true"), "PublishAllPorts", True),
         (("publish", "80"), "PortBindings", {"80/tcp": [{"HostIp": "", "HostPort": ""}]}),
-        (("publish", "[::1]:8080:80/udp"), "PortBindings", {"80/udp": [{"HostIp": "::1", "HostPort": "8080"}]}),
+        (("publish", "[::1]:8080:80/udp"), "PortBindings",
+         {"80/udp": [{"HostIp": "::1", "HostPort": "8080"}]}),
         (("publish", "127.0.0.1::80"), "PortBindings", {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}),
         (("device-read-bps", "/dev/sda:1m"), "BlkioDeviceReadBps", [{"Path": "/dev/sda", "Rate": 1 << 20}]),
         (("device-write-iops", "/dev/sda:9"), "BlkioDeviceWriteIOps", [{"Path": "/dev/sda", "Rate": 9}]),
@@ -205,7 +206,8 @@ def test_mounts() -> None:
         {**bind, "Source": "/data", "Target": "/w", "ReadOnly": False},
         {"Type": "volume", "Source": "cache", "Target": "/v", "ReadOnly": True,
          "VolumeOptions": {"NoCopy": True, "Labels": own}},
-        {"Type": "volume", "Target": "/a", "ReadOnly": False, "VolumeOptions": {"NoCopy": False, "Labels": own}},
+        {"Type": "volume", "Target": "/a", "ReadOnly": False,
+         "VolumeOptions": {"NoCopy": False, "Labels": own}},
         {"Type": "tmpfs", "Target": "/w/.ssh", "ReadOnly": True,
          "TmpfsOptions": {"SizeBytes": 4096, "Mode": 0o555}},
         {**bind, "Source": "/dev/null", "Target": "/w/.netrc", "ReadOnly": True},
@@ -280,8 +282,9 @@ def test_our_labels_win() -> None:
 
 def test_a_planned_spec(tmp_path: Path) -> None:
     spec = plan_of(
-        tmp_path, "--cap-add=CHOWN", "--ulimit=nofile=9", "--cpu-shares=512", "--sysctl", "net.ipv4.tcp_rmem=1 2 3",
-        "--memory-swappiness=0", "--stop-signal=INT", "--stop-timeout=0", "--security-opt=label=type:container_kvm_t",
+        tmp_path, "--cap-add=CHOWN", "--ulimit=nofile=9", "--cpu-shares=512", "--sysctl",
+        "net.ipv4.tcp_rmem=1 2 3", "--memory-swappiness=0", "--stop-signal=INT", "--stop-timeout=0",
+        "--security-opt=label=type:container_kvm_t",
         memory="1g", cpus="0.5", user="image", read_only=True,
     ).spec  # fmt: skip
     made = create_body(spec, IMAGE, name="n", labels={})

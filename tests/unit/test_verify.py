@@ -225,6 +225,7 @@ TOLERATED: list[Change] = [
     host("Annotations", {"io.podman.annotations.autoremove": "FALSE"}),
     lambda told: [told["HostConfig"].pop(key) for key in ("MaskedPaths", "ReadonlyPaths")],
     lambda told: told["Mounts"][0].update(Source="/host_mnt/home/u/p"),
+    lambda told: told["HostConfig"]["Mounts"][0].update(Source="/host_mnt/home/u/p"),
     lambda told: told["HostConfig"]["Mounts"][0].pop("ReadOnly"),
     lambda told: told["Mounts"].append(
         {"Type": "volume", "Name": "a" * 64, "Driver": "local", "Destination": "/image", "RW": True}
