@@ -23,7 +23,7 @@ from .channel import Channel
 from .ending import exit_code_of, finished
 from .failures import explain, translate
 from .removal import remove, remove_later
-from .stream import Attachment
+from .stream import Attachment, Response
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ class Life:
         self.heard = 0.0  # the last sign of life of the engine
         self._stdin: bytes | BinaryIO = b"" if stdin is None else stdin
         self._check_image = check_image
-        self._attachment: Attachment | None = None
-        self._input: Attachment | None = None
+        self._streams: list[Attachment | Response] = []
         self._lost: EngineLost | None = None
         self._watch = Watch(engine, self)
 
@@ -93,9 +92,8 @@ class Life:
         self._lost = error
         self.channel.close(error)
         self.ended.set()
-        for attachment in (self._attachment, self._input):
-            if attachment is not None:
-                attachment.close()
+        for stream in self._streams:
+            stream.close()
 
     def _lead(self) -> None:
         for note in self.spec.notes:
@@ -162,7 +160,7 @@ class Life:
         from .verify import differences
 
         found = self._inspect()
-        unlike = list(differences(body, found))
+        unlike = differences(body, found, podman=self.engine.podman)
         if found.get("Image") != facts.id:
             unlike.append(f"Image: {facts.id} was looked at, {found.get('Image')} would run")
         if unlike:
@@ -184,31 +182,29 @@ class Life:
     def _live(self, facts: ImageFacts) -> Mapping[str, Any]:
         assert self.container is not None  # noqa: S101 - it was just created
         with translate("attach to the container"):
-            # Over TLS one connection can neither be closed by half nor be read and written by two threads at
-            # once.
+            # Over TLS one connection can neither be closed by half nor be used by two threads at once.
             apart = self.spec.stdin and self.engine.address.tls is not None
-            self._attachment = Attachment(
-                self.engine.api, self.container, stdin=self.spec.stdin and not apart
-            )
-            self._input = (
-                Attachment(self.engine.api, self.container, stdin=True, output=False) if apart else None
-            )
+            output = Attachment(self.engine.api, self.container, stdin=self.spec.stdin and not apart)
+            self._streams.append(output)
+            feed = output
+            if apart:
+                feed = Attachment(self.engine.api, self.container, stdin=True, output=False)
+                self._streams.append(feed)
         try:
             self._start()
             self.started = time.monotonic()
             self.running.set()
             self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time()))
             if self.spec.stdin:
-                self._feed(self._input or self._attachment)
-            self._drain(self._attachment.outputs())
+                self._feed(feed)
+            self._drain(output.outputs())
             return self._wait()
         except _NotStartedError as error:
             return {"ExitCode": error.exit_code, "Error": str(error)}
         finally:
             self.ended.set()
-            self._attachment.close()
-            if self._input is not None:
-                self._input.close()
+            for stream in self._streams:
+                stream.close()
 
     def _start(self) -> None:
         import docker.errors

@@ -63,6 +63,19 @@ class Run:
     ) -> None:
         self._begin(engine, Life(engine, spec, host, stdin=stdin, check_image=check_image, keep=keep))
 
+    @classmethod
+    def attach_existing(cls, engine: Engine, name: str, host: Host) -> Run:
+        """Pick up a kept run that another process has started: its output from the beginning, then its end.
+
+        :param name: the container's name or id, or the beginning of either.
+        :raises EngineError: there is no such run, or it was not started to be kept.
+        """
+        from .resume import Resumed
+
+        run = cls.__new__(cls)
+        run._begin(engine, Resumed(engine, name, host))
+        return run
+
     def _begin(self, engine: Engine, life: Life) -> None:
         self._life = life
         self._channel: Channel = life.channel

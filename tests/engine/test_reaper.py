@@ -1,0 +1,265 @@
+"""Nothing is left behind: by a killed process, by an earlier one; and what is to stay stays."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skill_magic import engine as room
+from skill_magic.engine import Engine, Run, containers, session
+from skill_magic.errors import EngineError
+from skill_magic.events import Finished, Output, Started
+from skill_magic.host import Host
+
+pytestmark = pytest.mark.engine
+
+ROOT = Path(__file__).parents[2]
+
+KERNEL = """
+import sys, time
+from pathlib import Path
+from skill_magic.engine import Run, connect, session
+from skill_magic.events import Started
+from skill_magic.host import discover
+from skill_magic.spec import Mount, RunSpec
+
+keep, rm, script = sys.argv[1] == "keep", sys.argv[2] == "rm", sys.argv[3]
+host = discover()
+spec = RunSpec("kernel", "python:3.12-slim", ("sh", "-c", script), remove=rm,
+               mounts=(Mount("volume", "/data"),), directory=Path(sys.argv[4]))
+run = Run(connect(host), spec, host, keep=keep)
+for event in run:
+    if isinstance(event, Started):
+        print(session.current().id, event.name, flush=True)
+"""
+
+TICKS = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.05; done"
+
+
+class Kernel:
+    """A process that runs a tool, as a notebook's kernel would."""
+
+    def __init__(
+        self, *, keep: bool = False, rm: bool = True, script: str = TICKS, directory: str = "/"
+    ) -> None:
+        words = ["keep" if keep else "-", "rm" if rm else "-", script, directory]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", KERNEL, *words],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        self.session, self.container = self.process.stdout.readline().split()
+
+    def kill(self) -> None:
+        """As a kernel manager does it: the whole process group."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def watchdogs(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if self.session in entry.read_text():
+                    found.append(int(entry.parent.name))
+            except OSError:
+                continue
+        return found
+
+
+@pytest.fixture
+def kernel(engine: Engine) -> Iterator[Callable[..., Kernel]]:
+    made: list[Kernel] = []
+
+    def make(**options: Any) -> Kernel:
+        made.append(Kernel(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.process.poll() is None:
+            one.kill()
+        for left in engine.api.containers(all=True, filters={"label": f"skill-magic.session={one.session}"}):
+            engine.api.remove_container(left["Id"], force=True, v=True)
+
+
+def present(engine: Engine, name: str) -> str | None:
+    """The state of a container, ``None`` where there is none of that name."""
+    return next((one.state for one in containers(engine) if one.name == name), None)
+
+
+def volumes_of(engine: Engine, name: str) -> list[str]:
+    found = engine.api.volumes(filters={"label": f"skill-magic.container={name}"})["Volumes"]
+    return [volume["Name"] for volume in found or ()]
+
+
+def test_labels_say_whose_it_is(engine: Engine, host: Host, make_spec: Callable[..., Any]) -> None:
+    with Run(engine, make_spec("sleep", "60"), host) as run:
+        while not isinstance(run.next(10), Started):
+            pass
+        (one,) = [one for one in containers(engine, host) if one.name == run.name]
+        labels = engine.api.inspect_container(one.id)["Config"]["Labels"]
+    assert labels["skill-magic.pid"] == str(os.getpid())
+    assert labels["skill-magic.session"] == session.current().id
+    assert labels["skill-magic.user"] == str(os.getuid())
+    assert (one.skill, one.image) == ("test", "python:3.12-slim")
+    assert one.directory == str(host.directory)
+    assert one.running
+    assert one.ours
+    assert one.alive
+    assert not one.orphan
+
+
+def test_a_killed_process_takes_its_container_with_it(
+    kernel: Callable[..., Kernel], engine: Engine, wait_until: Callable[..., Any]
+) -> None:
+    process = kernel()
+    assert volumes_of(engine, process.container)
+    assert len(process.watchdogs()) == 1
+    process.kill()
+    killed = time.monotonic()
+    wait_until(lambda: present(engine, process.container) is None)
+    wait_until(lambda: not volumes_of(engine, process.container))
+    wait_until(lambda: not process.watchdogs(), 5.0 - (time.monotonic() - killed))
+
+
+def test_an_interrupted_process_does_so_itself(
+    kernel: Callable[..., Kernel], engine: Engine, wait_until: Callable[..., Any]
+) -> None:
+    process = kernel()
+    os.kill(process.process.pid, signal.SIGINT)
+    process.process.wait(5)
+    assert present(engine, process.container) is None, "before the process ended"
+    wait_until(lambda: not process.watchdogs(), 1.0)
+
+
+def test_a_kept_run_outlives_its_process_and_can_be_picked_up(
+    kernel: Callable[..., Kernel], engine: Engine, host: Host, wait_until: Callable[..., Any]
+) -> None:
+    process = kernel(keep=True)
+    process.kill()
+    wait_until(lambda: not process.watchdogs())
+    assert present(engine, process.container) == "running"
+    assert process.container not in room.sweep(engine, host, force=True)
+    assert present(engine, process.container) == "running"
+
+    log = b"".join(data for stream, data in room.logs(engine, process.container) if stream == "stdout")
+    assert log.startswith(b"tick 1\ntick 2\n")
+
+    run = Run.attach_existing(engine, process.container, host)
+    text = b""
+    while log not in text or text == log:
+        event = run.next(5)
+        assert event is not None
+        text += event.data if isinstance(event, Output) else b""
+    assert text.startswith(log), "from the beginning, and on"
+    run.stop()
+    *_, last = run
+    assert isinstance(last, Finished)
+    assert last.state == "stopped"
+    assert last.duration > 0
+    assert present(engine, process.container) == "exited"
+    room.remove(engine, process.container)
+    assert present(engine, process.container) is None
+    assert volumes_of(engine, process.container) == []
+
+
+def test_only_a_kept_run_can_be_picked_up(kernel: Callable[..., Kernel], engine: Engine, host: Host) -> None:
+    process = kernel()
+    with pytest.raises(EngineError, match="cannot be picked up"):
+        Run.attach_existing(engine, process.container, host)
+    with pytest.raises(EngineError, match="no log"):
+        list(room.logs(engine, process.container))
+
+
+def test_the_watchdog_stops_what_is_not_to_be_removed(
+    kernel: Callable[..., Kernel], engine: Engine, wait_until: Callable[..., Any]
+) -> None:
+    process = kernel(rm=False)
+    process.kill()
+    wait_until(lambda: present(engine, process.container) == "exited")
+    wait_until(lambda: not process.watchdogs())
+    assert present(engine, process.container) == "exited"
+
+
+def orphaned(kernel: Callable[..., Kernel], **options: Any) -> Kernel:
+    """A process that died together with its watchdog: the machine's control group was killed."""
+    process = kernel(**options)
+    for pid in process.watchdogs():
+        os.kill(pid, signal.SIGKILL)
+    process.kill()
+    return process
+
+
+def test_the_sweep_removes_what_dead_processes_left(
+    kernel: Callable[..., Kernel], engine: Engine, host: Host
+) -> None:
+    dead, alive = orphaned(kernel), kernel()
+    time.sleep(0.3)
+    assert present(engine, dead.container) == "running"
+    swept = room.sweep(engine, host, force=True)
+    assert dead.container in swept
+    assert present(engine, dead.container) is None
+    assert volumes_of(engine, dead.container) == []
+    assert present(engine, alive.container) == "running", "its process lives"
+    assert room.sweep(engine, host) == (), "not again so soon"
+
+
+def test_the_sweep_leaves_other_peoples(kernel: Callable[..., Kernel], engine: Engine, host: Host) -> None:
+    dead = orphaned(kernel)
+    somebody = dataclasses.replace(host, uid=host.uid + 1)
+    assert dead.container not in room.sweep(engine, somebody, force=True)
+    assert present(engine, dead.container) == "running"
+
+
+def test_a_pid_that_was_given_anew_is_another_process(engine: Engine) -> None:
+    from skill_magic.engine.reaper import _alive
+
+    here = session.pid_namespace(), session.boot_id()
+    start = session.process_start(os.getpid())
+    assert _alive(str(os.getpid()), start, *here) is True
+    assert _alive(str(os.getpid()), str(int(start) + 1), *here) is False
+    assert _alive(str(os.getpid()), start, here[0], "another boot") is None
+    assert _alive(str(os.getpid()), start, "pid:[1]", here[1]) is None
+
+
+def test_stopping_a_run_of_another_process(
+    kernel: Callable[..., Kernel], engine: Engine, wait_until: Callable[..., Any]
+) -> None:
+    process = kernel()
+    asked = time.monotonic()
+    assert room.stop(engine, process.container[:-2]).name == process.container
+    assert time.monotonic() - asked < 2.5
+    wait_until(lambda: present(engine, process.container) is None)
+    assert process.process.wait(5) == 0, "it saw the end of its run"
+
+
+def test_names_that_fit_nothing_or_too_much(kernel: Callable[..., Kernel], engine: Engine) -> None:
+    kernel(), kernel()
+    with pytest.raises(EngineError, match="no run"):
+        room.find(engine, "no-such-run")
+    with pytest.raises(EngineError, match="more than one"):
+        room.find(engine, "skill-kernel-")
+
+
+def test_a_forked_child_has_a_session_of_its_own(engine: Engine) -> None:
+    here = session.current()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, session.current().id.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 100).decode() != here.id
+    assert session.current() is here
