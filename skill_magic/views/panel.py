@@ -125,12 +125,21 @@ class PanelView:
         else:
             self._handle.update(bundle, raw=True)
         if self._widget is not None:
-            self._widget.close()
+            _close(self._widget)
         self._widget = self._handle = None
 
     def _on_message(self, widget: Any, content: Any, buffers: Any) -> None:
         if isinstance(content, dict) and content.get("stop"):
             threading.Thread(target=self._stop, name="skill-magic-stop", daemon=True).start()
+
+
+def _close(widget: Any) -> None:
+    # Programs that execute notebooks (nbclient) keep the last state that a widget's messages told them, also
+    # of a closed one, and write it to the file: 25 kB a run. Browsers do not read the message that closes.
+    if widget.comm is not None:  # Widget.close_all() may have come first
+        widget.comm.close(data={"state": {"_esm": "", "_css": "", "snapshot": {}}})
+    widget.layout.close()
+    widget.close()
 
 
 def _free_replies(comm: Any) -> None:
@@ -156,5 +165,10 @@ def _widget_class() -> type[Any]:
         _esm = here.with_suffix(".js").read_text(encoding="utf-8")
         _css = here.with_suffix(".css").read_text(encoding="utf-8")
         snapshot = traitlets.Dict().tag(sync=True)
+
+        def __repr__(self) -> str:
+            # What a reader without widgets shows of a notebook that was saved in the middle of a run.
+            skill = self.snapshot.get("head", {}).get("skill", "")
+            return f"{skill}: was running when this was saved"
 
     return Panel

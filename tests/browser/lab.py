@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Dialog, Locator, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect
 
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -124,7 +124,7 @@ class Lab:
     def without_kernel(self, path: Path, *, trusted: bool) -> Path:
         """A copy of a saved notebook that asks for no kernel: somebody else's, or one's own."""
         content = json.loads(path.read_text())
-        del content["metadata"]["kernelspec"]  # the signature no longer fits either
+        content["metadata"] = {"own": trusted}  # names no kernel to start; no signature fits this any more
         copy = path.with_name(f"{path.stem}-{'own' if trusted else 'foreign'}.ipynb")
         copy.write_text(json.dumps(content))
         if trusted:
@@ -150,7 +150,7 @@ class Lab:
         if kernel:
             notebook.wait_for_kernel()
         else:
-            page.get_by_role("button", name="No Kernel", exact=True).click(timeout=60_000)
+            page.locator(".jp-Dialog .jp-mod-reject").click(timeout=60_000)  # "No Kernel"
         if theme == "dark":
             page.evaluate(
                 "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
@@ -166,14 +166,19 @@ class Notebook:
         self.page = page
         self.received = received  # (time, bytes) of each message of the server
         self.path = path
-        self.faults: list[str] = []
+        self.faults: list[str] = []  # errors of scripts, dialogs, requests that go elsewhere
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("dialog", self._refuse)
+        page.on("request", self._note)
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
 
     def _refuse(self, dialog: Dialog) -> None:
         self.faults.append(f"dialog: {dialog.message}")
         dialog.dismiss()
+
+    def _note(self, request: Request) -> None:
+        if not request.url.startswith((self.page.url.partition("/doc/")[0], "data:", "blob:")):
+            self.faults.append(f"request: {request.url}")
 
     def wait_for_kernel(self) -> None:
         """Wait until the kernel is there and idle."""

@@ -107,6 +107,22 @@ show(some, 60)
     page.wait(1, 5)
 
 
+def test_a_front_end_without_a_kernel_to_interrupt_says_what_to_do(notebook: Open) -> None:
+    page = notebook(FEED, SOME + "show(some, 60)")
+    page.run(0)
+    # As in front ends that give a widget no handle on its kernel.
+    page.page.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt = undefined"
+    )
+    page.start(1)
+    expect(page.panel(1)).to_contain_text("to stop it, interrupt the kernel")
+    expect(page.stop(1)).to_be_hidden()
+    expect(page.panel(1).get_by_role("log")).to_contain_text("line 1.")
+    page.page.evaluate("delete window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt")
+    page.interrupt()
+    page.wait(1, 5)
+
+
 def test_quick_run_gets_no_panel(notebook: Open) -> None:
     page = notebook(FEED + SOME + "show(some, 0.3)")
     page.run(0)

@@ -133,11 +133,10 @@ def test_card_is_the_same_live_reopened_foreign_and_exported(
         assert read.faults == []
     run = [sys.executable, "-m", "nbconvert", "--to", "html", page.path.name]
     subprocess.run(run, cwd=project, check=True, capture_output=True)
-    page.page.goto(page.path.with_suffix(".html").as_uri())
-    exported = page.page.locator(".jp-OutputArea-child", has_text="finished").inner_text()
-    assert squeezed(exported) == live
-    page.page.go_back()
-    page.wait_for_kernel()
+    exported = page.page.context.new_page()
+    exported.route(re.compile("^https?:"), lambda route: route.abort())
+    exported.goto(page.path.with_suffix(".html").as_uri())
+    assert squeezed(exported.locator(".jp-OutputArea-child", has_text="finished").inner_text()) == live
 
 
 def seen(page: Notebook, cell: int) -> str:
@@ -149,6 +148,48 @@ def seen(page: Notebook, cell: int) -> str:
 
 def squeezed(text: str) -> str:
     return " ".join(text.split())
+
+
+ATTACK = r"""%%skill python-runner
+import time
+bad = "window.hacked = 1"
+beacon = "http://127.0.0.1:9/beacon"
+print(f"<script>{bad}</script><img src=x onerror='{bad}'><img src='{beacon}'>")
+print(f"</pre></details></div><iframe srcdoc=\"<script>parent.{bad}</script>\"></iframe>")
+print("<style>*{{display:none}}</style>")
+print(f"\033]8;;javascript:{bad}\033\\click me\033]8;;\033\\")
+print("\033]52;c;aGFja2Vk\007\033[2J\033[8mnot hidden\033[0m\x9b2Jafter \u202ereversed")
+print("\033[38;2;1;2;3;\"onmouseover=alert(1)m quoted", f"javascript:{bad}", "[link](javascript:alert(1))")
+open(f"<img src=x onerror='{bad}'>.txt", "w").write("x")
+open("\033[2J\" onload=\"x.png", "w").write("no picture")
+svg = f"<svg xmlns='http://www.w3.org/2000/svg' onload='{bad}'><script>{bad}</script></svg>"
+open("drawing.svg", "w").write(svg)
+open("page.html", "w").write(f"<script>{bad}</script>")
+time.sleep(2)
+print("end")
+"""
+
+
+def test_hostile_output_stays_text(notebook: Open, reader: Open) -> None:
+    page = started(notebook, ATTACK)
+    log = page.panel(1).get_by_role("log")
+    expect(log).to_contain_text("<script>window.hacked = 1</script>", timeout=10_000)
+    expect(log).to_contain_text("not hidden")
+    expect(log).to_contain_text("\\u202ereversed")
+    assert log.locator("script, img, iframe, style, a").count() == 0
+    page.wait(1)
+    page.save()
+    for view in (page, reader(page.path, trusted=True), reader(page.path, trusted=False)):
+        output = view.output(1)
+        for words in ("<script>window.hacked = 1</script>", "not hidden", "\\u202ereversed", "end"):
+            expect(output).to_contain_text(words)
+        assert output.locator("script, iframe, style, a[href^='javascript']").count() == 0
+        for picture in output.locator("img").all():
+            assert (picture.get_attribute("src") or "").startswith("data:image/")
+            assert picture.get_attribute("onerror") is None
+        view.page.wait_for_timeout(300)
+        assert not view.page.evaluate("window.hacked")
+        assert view.faults == []
 
 
 def test_a_quick_run_leaves_its_card_only(notebook: Open) -> None:
@@ -177,7 +218,9 @@ def test_failure_says_why_and_run_all_stops(notebook: Open) -> None:
 
 
 def test_two_notebooks_at_once_do_not_mix(notebook: Open) -> None:
-    tell = "%%skill python-runner\nimport time\nfor n in range(40): print('{}', n, flush=True); time.sleep(0.1)"
+    tell = (
+        "%%skill python-runner\nimport time\nfor n in range(40): print('{}', n, flush=True); time.sleep(0.1)"
+    )
     pages = [notebook(LOAD, tell.format(name), name=name) for name in ("one", "two")]
     for page in pages:
         page.run(0)
@@ -303,6 +346,7 @@ def test_flood(notebook: Open, flood: str) -> None:
         page.run(cell)
     page.start(4)
     log = page.panel(4).get_by_role("log")
+    log.scroll_into_view_if_needed(timeout=20_000)
     log.evaluate(
         """pane => {
             window.waits = [];
@@ -321,7 +365,9 @@ def test_flood(notebook: Open, flood: str) -> None:
     assert max(waits) < 500
     page.wait(4)
     page.run(5)
-    grown, length, found = page.output(5).inner_text().split()
+    told = re.fullmatch(r"(\d+) (\d+) (\w+)\s*", page.output(5).inner_text())
+    assert told, page.output(5).inner_text()
+    grown, length, found = told.groups()
     assert (int(length), found) == (size, written(script))
     assert int(grown) < 50_000_000
     page.save()
