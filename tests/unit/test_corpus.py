@@ -57,3 +57,23 @@ def test_row(name: str, verdicts: dict[str, dict[str, Any]]) -> None:
     assert answer["verdict"] == expected(row), (
         f"{row['manifest_snippet_or_value'][:300]}\n{row['reason']}\n{answer}"
     )
+
+
+def test_every_code_that_was_given_is_documented(verdicts: dict[str, dict[str, Any]]) -> None:
+    page = (CORPUS.parents[1] / "SECURITY.md").read_text(encoding="utf-8")
+    given = {each["code"] for answer in verdicts.values() for each in answer["violations"]}
+    assert {code for code in given if f"| `{code}` |" not in page} == set()
+
+
+def test_every_refusal_names_its_place_and_the_way_out(verdicts: dict[str, dict[str, Any]]) -> None:
+    for name, answer in verdicts.items():
+        for each in answer["violations"]:
+            assert each["reason"].endswith("."), (name, each)
+            assert each["fix"].endswith((".", "?")), (name, each)
+            assert each["liftable"] is (each["grant"] is not None)
+
+
+def test_no_secret_is_shown(verdicts: dict[str, dict[str, Any]]) -> None:
+    for name, answer in verdicts.items():
+        for secret in ("s3cr3t", "AKsecret"):
+            assert secret not in json.dumps(answer), name

@@ -307,7 +307,7 @@ def test_the_strict_profile(host: Host, origin: str) -> None:
         ({"image": "debian:12"}, "image-digest", None),
         ({"user": "nobody", "user_field": "user"}, "user-name", None),
     ):
-        changed = replace(spec, **tweak)  # type: ignore[arg-type]
+        changed = replace(spec, **tweak)
         (found,) = policy.check(changed, host, settings=strict)
         assert (found.code, found.grant) == (code, grant)
         if grant is not None:
