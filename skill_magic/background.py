@@ -174,6 +174,15 @@ class _Tap:
         )
 
 
+def silent(view: View) -> View:
+    """``view`` where it has a display of its own, else one that shows nothing: what a thread writes to stdout
+    lands in another cell, or in the middle of what a person types."""
+    from .views.base import QuietView
+    from .views.stream import StreamView
+
+    return QuietView() if isinstance(view, StreamView) else view
+
+
 def start(request: Request, host: Host, view: View) -> Handle:
     """Begin a run and return its handle at once. Raises what :func:`road.execute` raises before the tool
     starts."""

@@ -134,7 +134,8 @@ def _run(parsed: Command) -> int:
         return code if request.options.quiet else _say(error, code)
     except KeyboardInterrupt:
         return 128 + (caught[0] if caught else signal.SIGINT)
-    return result.exit_code or 0
+    failed = result.error()  # --no-raise: nothing is said, and the code is the same
+    return exit_code(failed) if failed is not None else 0
 
 
 @contextlib.contextmanager

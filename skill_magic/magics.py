@@ -110,7 +110,8 @@ class SkillMagics(Magics):
         if request.options.bg:
             from . import background
 
-            return self._keep(request, background.start(request, door.host, door.view()))
+            view = background.silent(door.view())
+            return self._keep(request, background.start(request, door.host, view))
         from . import road
 
         try:

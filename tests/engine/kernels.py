@@ -73,16 +73,26 @@ class Kernel:
     manager: KernelManager
     client: BlockingKernelClient
 
-    def __init__(self, folder: Path, *, load: bool = True, **environment: str) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self._displays: dict[str, dict[str, Any]] = {}
+        self._cells: dict[str, Cell] = {}
         self.manager, self.client = start_new_kernel(
             cwd=str(folder), env={**os.environ, **environment}, kernel_name="python3"
         )
-        if load:
-            assert self.run("%load_ext skill_magic").ok
+        assert self.run("%load_ext skill_magic").ok
 
     def start(self, code: str, *, stdin: bool = False) -> tuple[str, Cell]:
-        return self.client.execute(code, allow_stdin=stdin), Cell(self._displays)
+        message = self.client.execute(code, allow_stdin=stdin)
+        self._cells[message] = Cell(self._displays)
+        return message, self._cells[message]
+
+    def _next(self) -> tuple[str, str, dict[str, Any]]:
+        """The next message: whose it is, its kind and content. Each cell gets what is its own."""
+        found = self.client.get_iopub_msg(timeout=1)
+        whose, kind, content = found["parent_header"].get("msg_id", ""), found["msg_type"], found["content"]
+        if whose in self._cells and kind != "status":
+            self._cells[whose].take(kind, content)
+        return whose, kind, content
 
     def finish(
         self, message: str, cell: Cell, *, timeout: float = 120.0, answers: tuple[str, ...] = ()
@@ -97,13 +107,9 @@ class Kernel:
                 assert time.monotonic() < until, f"no end: {cell.outputs}"
                 time.sleep(0.01)
                 continue
-            found = self.client.get_iopub_msg(timeout=1)
-            if found["parent_header"].get("msg_id") != message:
-                continue
-            kind, content = found["msg_type"], found["content"]
-            if kind == "status" and content["execution_state"] == "idle":
+            whose, kind, content = self._next()
+            if whose == message and kind == "status" and content["execution_state"] == "idle":
                 break
-            cell.take(kind, content)
         while not cell.reply:
             reply = self.client.get_shell_msg(timeout=10)
             if reply["parent_header"].get("msg_id") == message:
@@ -114,15 +120,13 @@ class Kernel:
         message, cell = self.start(code, stdin=bool(answers))
         return self.finish(message, cell, timeout=timeout, answers=answers)
 
-    def wait_for(self, message: str, cell: Cell, needle: str, timeout: float = 30.0) -> None:
+    def wait_for(self, cell: Cell, needle: str, timeout: float = 30.0) -> None:
         """Take outputs until ``needle`` is among them."""
         until = time.monotonic() + timeout
         while needle not in str(cell.outputs):
             assert time.monotonic() < until, f"{needle!r} did not come: {cell.outputs}"
             if self.client.iopub_channel.msg_ready():
-                found = self.client.get_iopub_msg(timeout=1)
-                if found["parent_header"].get("msg_id") == message and found["msg_type"] != "status":
-                    cell.take(found["msg_type"], found["content"])
+                self._next()
             else:
                 time.sleep(0.01)
 

@@ -104,6 +104,24 @@ class TestResults:
         assert kernel.run(line).ok
 
 
+def test_the_notebooks_directory_is_mounted_wherever_the_kernel_goes(tmp_path: Path) -> None:
+    for name in ("book", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "book" / "a.ipynb").touch()
+    listing = "r = %skill python-runner -- -c 'import os; print(sorted(os.listdir()))'\nprint(r.stdout)"
+    # As a server that keeps its kernels elsewhere names it, and as a front end that names nothing.
+    for start, environment in (
+        (tmp_path / "elsewhere", {"JPY_SESSION_NAME": str(tmp_path / "book" / "a.ipynb")}),
+        (tmp_path / "book", {"JPY_SESSION_NAME": "/nowhere/console-1"}),
+    ):
+        kernel = Kernel(start, **environment)
+        try:
+            kernel.run(f"%cd -q {tmp_path}")
+            assert kernel.run(listing).text().strip() == "['a.ipynb']"
+        finally:
+            kernel.close()
+
+
 class TestErrors:
     def test_a_tool_that_fails_raises_in_a_few_lines(self, kernel: Kernel) -> None:
         cell = kernel.run("%skill python-runner -- -c 'import sys; sys.exit(\"broken bird\")'")
@@ -171,7 +189,7 @@ DEAF = (
 def test_an_interrupt_ends_the_run(kernel: Kernel, folder: Path, script: str, limit: float) -> None:
     kernel.run("%config SkillMagics.view = 'text'")
     message, cell = kernel.start(f"%skill python-runner -- -c '{script}'")
-    kernel.wait_for(message, cell, "ready")
+    kernel.wait_for(cell, "ready")
     start = time.monotonic()
     kernel.manager.interrupt_kernel()
     kernel.finish(message, cell)
@@ -207,6 +225,14 @@ class TestBackground:
         assert kernel.run(f"%skill stop {name}").ok
         cell = kernel.run("h.wait(10)")
         assert cell.reply["ename"] == "SkillInterrupted"
+
+    def test_without_a_panel_it_writes_into_no_cell(self, kernel: Kernel) -> None:
+        kernel.run("%config SkillMagics.view = 'text'")
+        kernel.run("h = %skill --bg python-runner -- -c 'print(\"stray\")'")
+        cell = kernel.run("h.wait(20)\nimport time; time.sleep(.5)")
+        kernel.run("%config SkillMagics.view = 'auto'")
+        assert "stray" not in cell.text()
+        assert kernel.run("h.logs()").data("text/plain") == ["'stray\\n'"]
 
     def test_what_still_runs_ends_with_the_kernel(self, folder: Path) -> None:
         other = Kernel(folder)

@@ -145,6 +145,21 @@ class TestExitCodes:
         assert done.returncode == 124
         assert time.monotonic() - start < 8
 
+    def test_no_raise_says_nothing_and_keeps_the_code(self, folder: Path) -> None:
+        done = skill(folder, "--no-raise", "python-runner", "--", "-c", "raise SystemExit(5)")
+        assert (done.returncode, done.stdout, done.stderr) == (5, b"", b"")
+        done = skill(
+            folder, "--no-raise", "--timeout", "1", "python-runner", "--", "-c", "import time; time.sleep(9)"
+        )
+        assert done.returncode == 124
+
+    def test_quiet_is_the_tools_output_alone(self, folder: Path) -> None:
+        (folder / "skills.toml").write_text(
+            '[skills.x.docker]\nimage = "python:3.12-slim"\nentrypoint = "python3"\ncpus = "4000"\n'
+        )
+        done = skill(folder, "-q", "x", "--", "-c", "print('out'); raise SystemExit(3)")
+        assert (done.returncode, done.stdout, done.stderr) == (3, b"out\n", b"")
+
     def test_out_of_memory_is_137(self, folder: Path) -> None:
         done = skill(folder, "--memory", "32m", "python-runner", "--", "-c", "x = bytearray(100 << 20)")
         assert done.returncode == 137
