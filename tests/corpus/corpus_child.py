@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from dataclasses import replace
@@ -130,9 +131,24 @@ def _with_image(decision: Any, config: dict[str, Any], machine: Any) -> Any:
     return replace(decision, violations=violations, verdict=verdict_of(violations))
 
 
+def through_the_door(snippet: str) -> dict[str, Any]:
+    """What ``skill check --json`` says of a row, and its exit code; the row has no circumstances."""
+    text, _ = parts(snippet)
+    manifest = Path("skills.toml")
+    manifest.write_bytes(text)
+    try:
+        command = [sys.executable, "-m", "skill_magic", "check", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        manifest.unlink()
+    return {"code": done.returncode, "skills": json.loads(done.stdout or "null"), "stderr": done.stderr}
+
+
 def main() -> None:
-    """Read rows as ``[[id, snippet], ...]`` on stdin."""
+    """Read rows as ``[[id, snippet], ...]`` on stdin; those below "door" go through the command itself."""
     job = json.load(sys.stdin)
+    for name, snippet in job.get("door", ()):
+        print(json.dumps([f"door {name}", through_the_door(snippet)]), flush=True)
     for name, snippet in job["rows"]:
         try:
             answer = decide(snippet, job["engine"])

@@ -25,6 +25,9 @@ def _rows() -> Iterator[dict[str, str]]:
 
 
 ROWS = {row["id"]: row for row in _rows()}
+DOOR = ["E004", "V011", "V119", "V144", "X110", "M038"]
+"""Rows of every verdict that are also put to ``skill check --json`` itself."""
+
 POLICY = [name for name, row in ROWS.items() if row["kind"] != "output"]
 
 
@@ -45,10 +48,37 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         str(CORPUS / "policy_fixture.json"),
     ]
     command += [os.path.abspath(sys.executable), str(CORPUS / "corpus_child.py")]
-    job = json.dumps({"rows": rows, "engine": FIXTURE["engine"]})
+    door = [[name, ROWS[name]["manifest_snippet_or_value"]] for name in DOOR]
+    job = json.dumps({"rows": rows, "door": door, "engine": FIXTURE["engine"]})
     done = subprocess.run(command, input=job, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("name", DOOR)
+def test_the_command_says_the_same(name: str, verdicts: dict[str, dict[str, Any]]) -> None:
+    answer, direct = verdicts[f"door {name}"], verdicts[name]
+    (skill,) = answer["skills"]
+    assert (skill["name"], skill["verdict"]) == ("t", expected(ROWS[name])), answer
+    assert answer["code"] == (0 if skill["verdict"] == "allow" else 1)
+    keys = ("code", "field", "value", "reason", "fix", "liftable", "file", "line")
+    assert [[each[key] for key in keys] for each in skill["violations"]] == [
+        [each[key] for key in keys] for each in direct["violations"]
+    ]
+
+
+def test_the_world_needs_no_root(tmp_path: Path) -> None:
+    """An ordinary user can build and enter it as well: here, the one inside a world that root made."""
+    python, world = os.path.abspath(sys.executable), str(CORPUS / "corpus_world.py")
+    fixture = str(CORPUS / "policy_fixture.json")
+    show = "import os; print(os.getuid(), os.getgid(), os.getcwd(), os.stat('.').st_uid)"
+    inner = (
+        f"import os, tempfile; os.execv({python!r}, {[python, world]!r} + [tempfile.mkdtemp(dir='/tmp')] + "
+    )
+    inner += f"{[fixture, python, '-c', show]!r})"
+    command = [python, world, str(tmp_path), fixture, python, "-c", inner]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["1000", "1000", "/home/u/proj", "1000"], done.stderr
 
 
 @pytest.mark.parametrize("name", POLICY)
@@ -61,13 +91,13 @@ def test_row(name: str, verdicts: dict[str, dict[str, Any]]) -> None:
 
 def test_every_code_that_was_given_is_documented(verdicts: dict[str, dict[str, Any]]) -> None:
     page = (CORPUS.parents[1] / "SECURITY.md").read_text(encoding="utf-8")
-    given = {each["code"] for answer in verdicts.values() for each in answer["violations"]}
+    given = {each["code"] for name in POLICY for each in verdicts[name]["violations"]}
     assert {code for code in given if f"| `{code}` |" not in page} == set()
 
 
 def test_every_refusal_names_its_place_and_the_way_out(verdicts: dict[str, dict[str, Any]]) -> None:
-    for name, answer in verdicts.items():
-        for each in answer["violations"]:
+    for name in POLICY:
+        for each in verdicts[name]["violations"]:
             assert each["reason"].endswith("."), (name, each)
             assert each["fix"].endswith((".", "?")), (name, each)
             assert each["liftable"] is (each["grant"] is not None)
