@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .command import Request
 from .errors import PolicyError, SpecError
@@ -129,6 +129,30 @@ def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
             f"look at it and decide: skill trust {spec.skill}" if all(each.liftable for each in found) else ""
         )
         raise PolicyError(f"{spec.skill}: the policy refuses the image {spec.image}", found, hint)
+
+
+def check_made(
+    spec: RunSpec,
+    host: Host,
+    *,
+    volumes: Mapping[str, Mapping[str, Any]],
+    accounts: tuple[str, str] | None,
+) -> None:
+    """The third look, at a container that is made and not started: what only the engine knows.
+
+    :param volumes: volume name → the engine's ``GET /volumes/NAME``, for each named volume of the run.
+    :param accounts: the image's /etc/passwd and /etc/group, where the user is a name.
+    :raises PolicyError: for a volume that is a directory of the host, or a name that stands for root.
+    """
+    from . import policy
+    from . import settings as bounds
+
+    settings = bounds.load(host)
+    found = policy.check_volumes(spec, volumes, host, settings=settings)
+    if accounts is not None:
+        found += policy.check_accounts(spec, *accounts, host, grants=spec.grants, settings=settings)
+    if found:
+        raise PolicyError(f"{spec.skill}: the policy refuses this run", found)
 
 
 def check_all(host: Host, explicit: Path | None = None, path: Path | None = None) -> list[Decision]:

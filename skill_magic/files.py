@@ -34,8 +34,8 @@ SKIPPED = frozenset({
 """Directories that are not looked into: large, or nobody's results."""
 
 _RUNS_LATER = frozenset({
-    ".git", ".vscode", ".idea", ".venv", "venv", ".envrc", ".bashrc", ".profile", ".pre-commit-config.yaml",
-    "conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py", "noxfile.py", "Makefile",
+    ".git", ".vscode", ".idea", ".devcontainer", ".husky", ".venv", "venv", ".envrc", ".bashrc", ".profile",
+    ".pre-commit-config.yaml", "conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py", "noxfile.py", "Makefile",
     "pyproject.toml", "setup.cfg", "tox.ini", "skills.toml", "skill-engine.toml", ".skill-engine.toml",
 })  # fmt: skip
 
@@ -194,7 +194,9 @@ class Watch:
                 continue
             if was is None and not before.knew(path.rpartition("/")[0]):
                 continue
-            if was is None and _runs_later(path):
+            # A link in such a place cannot be protected (see mount_guards): what replaces it is new too.
+            fresh = was is None or (was.inode != now.inode and stat.S_ISLNK(was.mode))
+            if fresh and _runs_later(path):
                 planted.append(path)
             if stat.S_ISREG(now.mode):
                 files.append(FileChange(path, "created" if was is None else "changed", now.size))

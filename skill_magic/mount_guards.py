@@ -5,6 +5,9 @@ by itself later: hooks of git, tasks of an editor, a virtual environment, the ma
 Each such thing that exists is bind-mounted read-only over itself, which also stops renaming and removing
 it. One that does not exist cannot be (the engine would create it on the host); :func:`watched` names those
 for a comparison after the run.
+
+A directory between the mounted one and such a thing is mounted over itself, read-write: the kernel lets
+nobody rename a directory that is itself a mount point, but would let the parent of one be moved away.
 """
 
 from __future__ import annotations
@@ -87,7 +90,25 @@ def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> 
     code.update(real for path in _code(source, host, files) for real in _places(path))
     for path in sorted(code):
         if fresh(path):
-            yield _read_only(mount, path)
+            for between in _between(source, path):
+                yield _over_itself(mount, between, read_only=False)
+            yield _over_itself(mount, path, read_only=True)
+
+
+def run_later(host: Host, files: Iterable[Path] = ()) -> tuple[str, ...]:
+    """What the host runs or reads later in the notebook's directory, and where links of those names lead."""
+    root = str(host.directory)
+    found = dict.fromkeys(path for each in _code(root, host, files) for path in (each, *_places(each)))
+    return tuple(path for path in found if below(path, root) and path != root)
+
+
+def _between(top: str, path: str) -> Iterator[str]:
+    """The directories from below ``top`` down to the parent of ``path``."""
+    place = top
+    for part in os.path.relpath(os.path.dirname(path), top).split("/"):
+        if part != ".":
+            place = os.path.join(place, part)
+            yield place
 
 
 def _places(path: str) -> Iterator[str]:
@@ -119,7 +140,7 @@ def _plain(path: str) -> bool:
 def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
     """Paths below ``source`` that the host runs or reads later; existing or not."""
     roots = {source}
-    if below(str(host.directory), source):
+    if below(str(host.directory), source) or below(source, str(host.directory)):
         roots.add(str(host.directory))
     for root in sorted(roots):
         for name in (*PROJECT_CODE, *MANIFESTS):
@@ -131,8 +152,8 @@ def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
 
 
 def _git_directories(root: str) -> Iterator[str]:
-    """The ``.git`` of this project's submodules, and where ``.git`` files point: a worktree's or a submodule's
-    own directory and the repository it belongs to."""
+    """The ``.git`` of this project's submodules, and where ``.git`` files point: a worktree's or a
+    submodule's own directory and the repository it belongs to."""
     pointers = [os.path.join(root, ".git"), *_submodules(root)]
     for pointer in pointers:
         yield pointer
@@ -193,7 +214,13 @@ def _mask(mount: Mount, path: str) -> Mount:
     return Mount("mask", _inner(mount, path), "/dev/null", read_only=True, declared=path, ours=True)
 
 
-def _read_only(mount: Mount, path: str) -> Mount:
+def _over_itself(mount: Mount, path: str, *, read_only: bool) -> Mount:
     return Mount(
-        "bind", _inner(mount, path), path, read_only=True, declared=path, ours=True, identity=identity(path)
+        "bind",
+        _inner(mount, path),
+        path,
+        read_only=read_only,
+        declared=path,
+        ours=True,
+        identity=identity(path),
     )

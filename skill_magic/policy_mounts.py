@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .findings import Violation
-from .mount_guards import PROJECT_CODE
+from .mount_guards import run_later
 from .mounts import WORKDIR
 from .policy_context import Context
 from .policy_paths import Hit, file_type, resolve
@@ -19,8 +19,10 @@ _KERNEL = ("/proc", "/sys", "/dev")
 
 def sources(context: Context) -> Iterator[Violation]:
     """Judge the host side of every mount."""
+    project = str(context.host.directory)
     for mount in context.spec.mounts:
-        if mount.kind == "bind" and not (mount.ours and mount.read_only):
+        # Of our own mounts only the notebook's directory is somebody's wish; the others lie in a judged one.
+        if mount.kind == "bind" and not (mount.ours and (mount.read_only or mount.source != project)):
             yield from _source(context, mount)
 
 
@@ -91,13 +93,16 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
             "Use them in the notebook's directory only.",
         )
     if inside:
-        code = next((n for n in PROJECT_CODE if below(source, os.path.join(root, n))), None)
-        if code is not None and not mount.read_only:
+        if mount.read_only or source == root:
+            return
+        files = (context.spec.file,) if context.spec.file is not None else ()
+        code = next((place for place in run_later(context.host, files) if below(source, place)), None)
+        if code is not None:
             yield context.violation(
                 "mount-project-code",
                 where,
                 shown,
-                f"The host runs later what is written into {code}.",
+                f"The host runs later what is written into {os.path.relpath(code, root)}.",
                 "Mount it read-only (:ro), or:",
                 grant=f"mount:rw:{context.path(mount, source)}",
             )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..errors import EngineError, EngineLost, PolicyError
 from ..events import Finished, Note, Output, Started
 from ..findings import Violation
-from . import images, passwd, session
+from . import images, made, passwd, session
 from .channel import Channel
 from .ending import exit_code_of, finished
 from .failures import explain, translate
@@ -125,8 +125,8 @@ class Life:
         state: Mapping[str, Any] | None = None
         try:
             with translate("create the container"):
-                made = self.engine.api.create_container_from_config(body, self.name, self.spec.platform)
-            self.container = made["Id"]
+                answer = self.engine.api.create_container_from_config(body, self.name, self.spec.platform)
+            self.container = answer["Id"]
             self._compare(body, facts)
             if not self._stopping():
                 state = self._live(facts)
@@ -177,9 +177,13 @@ class Life:
                     for text in unlike
                 ],
             )
+        assert self.container is not None  # noqa: S101 - it was just created
+        made.check(self.engine, self.container, self.spec, self.host)
         recheck(self.spec)
 
     def _live(self, facts: ImageFacts) -> Mapping[str, Any]:
+        from ..mounts import recheck
+
         assert self.container is not None  # noqa: S101 - it was just created
         with translate("attach to the container"):
             # Over TLS one connection can neither be closed by half nor be used by two threads at once.
@@ -192,6 +196,7 @@ class Life:
                 self._streams.append(feed)
         try:
             self._start()
+            recheck(self.spec, started=True)
             self.started = time.monotonic()
             self.running.set()
             self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time()))
@@ -234,20 +239,20 @@ class Life:
         """Wait for the tool's end; the engine's last state of it."""
         import requests
 
-        code: int | None = None
         with translate("wait for the tool's end"):
-            while code is None:
+            # A tool may close its streams and go on; mostly they are closed because it has ended.
+            while (state := self._inspect()["State"]).get("Running"):
                 if self._lost is not None:
                     raise self._lost
                 try:
-                    code = int(self.engine.api.wait(self.container, timeout=WAIT)["StatusCode"])
+                    self.engine.api.wait(self.container, timeout=WAIT)
                 except requests.exceptions.ReadTimeout:
                     continue
                 except requests.ConnectionError as error:
                     # urllib3 tells a timeout while reading the body as a broken connection.
                     if "timed out" not in str(error).lower():
                         raise
-            return {"ExitCode": code, **self._inspect()["State"]}
+            return dict(state)
 
     def _finish(self, state: Mapping[str, Any] | None) -> None:
         """Tell the end; ``None``: of a tool that was stopped before it was started."""

@@ -93,7 +93,16 @@ def test_a_mount_of_the_manifest_at_the_same_place_stays(host: Host) -> None:
 def test_worktree_pointer_and_its_target(host: Host) -> None:
     (host.directory / "repo.git/worktrees/w").mkdir(parents=True)
     (host.directory / ".git").write_text("gitdir: repo.git/worktrees/w\n")
-    assert set(guards(host, mounts.project_mount(host))) == {"/workdir/.git", "/workdir/repo.git/worktrees/w"}
+    found = guards(host, mounts.project_mount(host))
+    assert {target for target, mount in found.items() if mount.read_only} == {
+        "/workdir/.git",
+        "/workdir/repo.git/worktrees/w",
+    }
+    # What lies above it cannot be moved away: each is a mount point itself.
+    assert {target for target, mount in found.items() if not mount.read_only} == {
+        "/workdir/repo.git",
+        "/workdir/repo.git/worktrees",
+    }
 
 
 def test_worktree_beside_its_repository(host: Host) -> None:
@@ -115,7 +124,12 @@ def test_submodules(host: Host) -> None:
     )
     (host.directory / "lib/a").mkdir(parents=True)
     (host.directory / "lib/a/.git").write_text("gitdir: ../../.git/modules/a\n")
-    assert set(guards(host, mounts.project_mount(host))) == {"/workdir/lib/a/.git"}
+    found = guards(host, mounts.project_mount(host))
+    assert {target: mount.read_only for target, mount in found.items()} == {
+        "/workdir/lib": False,
+        "/workdir/lib/a": False,
+        "/workdir/lib/a/.git": True,
+    }
 
 
 def test_a_link_guards_what_it_leads_to(host: Host) -> None:
