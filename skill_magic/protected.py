@@ -82,7 +82,7 @@ def exempt(entry: Entry, folded: str, folded_home: str) -> bool:
     if entry.kind not in ("system", "socket"):
         return False
     if _REMOVABLE.fullmatch(folded):
-        return entry.folded == "/run"
+        return entry.folded in ("/run", "/var/run")
     return (
         _HOME_IN_SYSTEM.fullmatch(folded_home) is not None
         and below(folded_home, entry.folded)
