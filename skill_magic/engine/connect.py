@@ -171,7 +171,21 @@ def _client(address: EngineAddress) -> Any:
     if address.socket is not None:
         # No proxy and no .netrc concern a local socket; looking for them costs time on every call.
         client.trust_env = False
+        client.mount("http+docker://", _adapter(address.socket))
     return client
+
+
+def _adapter(path: Path) -> Any:
+    from docker.transport import UnixHTTPAdapter
+
+    class OnePool(UnixHTTPAdapter):  # type: ignore[misc, unused-ignore]
+        """docker-py keeps a pool of connections per URL, so that every call connects anew; this keeps one for
+        all."""
+
+        def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
+            return super().get_connection("http+docker://localhost", proxies)
+
+    return OnePool(f"http+unix://{path}", timeout=int(CALL_TIMEOUT))
 
 
 def _tls(directory: Path, *, verify: bool) -> Any:

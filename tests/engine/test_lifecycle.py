@@ -83,6 +83,13 @@ def test_a_tool_that_does_not_read_its_stdin(go: Callable[..., Any]) -> None:
     assert outcome.finished.state == "finished"
 
 
+def test_a_tool_that_closes_its_streams_and_goes_on(go: Callable[..., Any]) -> None:
+    outcome = go("sh", "-c", "echo out; exec >&- 2>&-; sleep 1; exit 5")
+    assert outcome.stdout == b"out\n"
+    assert outcome.finished.exit_code == 5
+    assert outcome.finished.duration > 0.9
+
+
 def test_two_runs_at_once_do_not_mix(engine: Engine, host: Host, make_spec: Callable[..., Any]) -> None:
     results: dict[str, bytes] = {}
 
