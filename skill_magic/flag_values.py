@@ -57,10 +57,11 @@ class Wanted:
         self.places.setdefault(name, flag.field)
 
     def limit(self, name: str, value: Any, flag: Flag) -> None:
-        """Set a field of Limits."""
-        self.limits.setdefault(name, value)
-        self.places.setdefault(name, flag.field)
-        self.texts.setdefault(name, flag.value)
+        """Set a field of Limits; of several values (a fault already) the largest counts, in any order."""
+        if name not in self.limits or value > self.limits[name]:
+            self.limits[name] = value
+            self.places[name] = flag.field
+            self.texts[name] = flag.value
 
     def add(self, name: str, values: Sequence[str]) -> None:
         """Append to a list field of RunSpec; what is there already stays single."""

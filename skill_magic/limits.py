@@ -51,7 +51,7 @@ def chosen(
     written: str | None,
     called: str | None,
     fault_of: Callable[[str], Fault | None],
-    meaning: Callable[[str], object],
+    meaning: Callable[[str], Any],
 ) -> tuple[str | None, str]:
     """One value of a key that the manifest, `extra_args` and the call may all set; the call wins.
 
@@ -75,7 +75,8 @@ def chosen(
         wanted.faults.append(
             Violation(fault.code, f"--{name}", called, fault.reason, fault.fix, kind="invalid")
         )
-    return sound[0] if sound else (None, "")
+    # Of several (a fault already) the same one in any order: the least, beside which other limits look largest.
+    return min(sound, key=lambda pair: meaning(pair[0]), default=(None, ""))
 
 
 def contradict(

@@ -25,8 +25,9 @@ SPEC = RunSpec(
 def test_the_whole_line() -> None:
     assert docker_run_line(SPEC) == (
         "docker run --rm --network none --hostname skill --user 1000:1000 --workdir /workdir --cap-drop ALL "
-        "--security-opt no-new-privileges --ipc private --cgroupns private --log-driver none --no-healthcheck "
-        "--init --pids-limit 1024 --memory 1073741824 --memory-swap 1073741824 --cpus 1.5 --ulimit core=0:0 "
+        "--security-opt no-new-privileges --ipc private --cgroupns private --log-driver none "
+        "--no-healthcheck --init --pids-limit 1024 --memory 1073741824 --memory-swap 1073741824 --cpus 1.5 "
+        "--ulimit core=0:0 "
         "--mount 'type=bind,source=/home/u/my project,target=/workdir' debian:12 -i 'in put.mp4'"
     )
 
@@ -92,9 +93,9 @@ def test_kept_containers_and_stdin() -> None:
 def test_only_options_of_docker_stand_before_the_image(tmp_path: Path) -> None:
     spec = plan_of(
         tmp_path, "--tmpfs=/t", "--cap-add=CHOWN", "--dns=1.1.1.1", "--sysctl=net.ipv4.tcp_syncookies=0",
-        "-p", "80", "--label=a=b", "--ulimit=nofile=9", "--stop-signal=INT", "--stop-timeout=1", "--expose=80",
-        "--ipc=none", "--add-host=a:10.0.0.1", "--shm-size=1m", "--oom-score-adj=1", "--storage-opt=size=1g",
-        "--cpu-shares=2",
+        "-p", "80", "--label=a=b", "--ulimit=nofile=9", "--stop-signal=INT", "--stop-timeout=1",
+        "--expose=80", "--ipc=none", "--add-host=a:10.0.0.1", "--shm-size=1m", "--oom-score-adj=1",
+        "--storage-opt=size=1g", "--cpu-shares=2",
         gpus="0,1", platform="linux/amd64", entrypoint="x", read_only=True, environment=["A=1"],
     ).spec  # fmt: skip
     words = shlex.split(docker_run_line(spec))

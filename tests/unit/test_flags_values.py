@@ -206,14 +206,19 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("code", "args"), REFUSED, ids=lambda value: " ".join(value)[:60])
+def words(value: str | list[str]) -> str:
+    """The name of a case."""
+    return value if isinstance(value, str) else " ".join(value)[:60]
+
+
+@pytest.mark.parametrize(("code", "args"), REFUSED, ids=words)
 def test_refused_for_good(tmp_path: Path, code: str, args: list[str]) -> None:
     found = decision(tmp_path, *args)
     assert found.verdict == "deny"
     assert code in [each.code for each in found.violations if not each.liftable and each.kind == "refused"]
 
 
-@pytest.mark.parametrize(("code", "args"), REFUSED, ids=lambda value: " ".join(value)[:60])
+@pytest.mark.parametrize(("code", "args"), REFUSED, ids=words)
 def test_a_refusal_is_not_hidden_by_faults_beside_it(tmp_path: Path, code: str, args: list[str]) -> None:
     for words in (["--bogus", *args], ["--cpus=nan", *args], [*args, "--bogus"], [*args, "image"]):
         assert decision(tmp_path, *words, memory="1x").verdict == "deny"
@@ -362,7 +367,7 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("code", "args"), INVALID, ids=lambda value: " ".join(value)[:60])
+@pytest.mark.parametrize(("code", "args"), INVALID, ids=words)
 def test_invalid(tmp_path: Path, code: str, args: list[str]) -> None:
     found = decision(tmp_path, *args)
     assert found.verdict == "error"
@@ -409,31 +414,54 @@ UNITS = (
 COMPLETE = [args for args in UNITS if not {"--", "-", ""} & set(args)]
 
 
+def orders_agree(directory: Path, chosen: list[list[str]], shuffled: list[list[str]]) -> None:
+    orders = [[word for args in order for word in args] for order in (chosen, shuffled)]
+    assert len({decision(directory, *args).verdict for args in orders}) == 1
+
+
+COMPANY = st.lists(st.sampled_from(COMPLETE), max_size=5)
+PAIRS = COMPANY.flatmap(lambda chosen: st.tuples(st.just(chosen), st.permutations(chosen)))
+
+
 @settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_no_order_of_options_changes_the_verdict(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
-    directory = tmp_path_factory.getbasetemp()
-    chosen = data.draw(st.lists(st.sampled_from(COMPLETE), max_size=5))
-    shuffled = data.draw(st.permutations(chosen))
-    verdicts = {
-        decision(directory, *[word for args in order for word in args]).verdict
-        for order in (chosen, shuffled)
-    }
-    assert len(verdicts) == 1
+@given(PAIRS)
+def test_no_order_of_options_changes_the_verdict(tmp_path_factory: pytest.TempPathFactory, pair: Any) -> None:
+    orders_agree(tmp_path_factory.getbasetemp(), *pair)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@settings(max_examples=10_000, deadline=None)
+@given(PAIRS)
+def test_no_order_in_ten_thousand(tmp_path_factory: pytest.TempPathFactory, pair: Any) -> None:
+    orders_agree(tmp_path_factory.getbasetemp(), *pair)
 
 
 OF_ITSELF = [args for _, args in REFUSED if not any("500g" in word or word == "512m" for word in args)]
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(OF_ITSELF), st.lists(st.sampled_from(COMPLETE), max_size=4))
-def test_no_company_makes_a_refusal_harmless(
-    tmp_path_factory: pytest.TempPathFactory, refused: list[str], company: list[list[str]]
-) -> None:
-    directory = tmp_path_factory.getbasetemp()
+def stays_refused(directory: Path, refused: list[str], company: list[list[str]]) -> None:
     after = [word for words in company for word in words]
     assert decision(directory, *refused, *after).verdict == "deny"
     assert decision(directory, *after, *refused).verdict == "deny"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(OF_ITSELF), COMPANY)
+def test_no_company_makes_a_refusal_harmless(
+    tmp_path_factory: pytest.TempPathFactory, refused: list[str], company: list[list[str]]
+) -> None:
+    stays_refused(tmp_path_factory.getbasetemp(), refused, company)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@settings(max_examples=10_000, deadline=None)
+@given(st.sampled_from(OF_ITSELF), COMPANY)
+def test_no_company_in_ten_thousand(
+    tmp_path_factory: pytest.TempPathFactory, refused: list[str], company: list[list[str]]
+) -> None:
+    stays_refused(tmp_path_factory.getbasetemp(), refused, company)
 
 
 def test_mounts_of_extra_args(tmp_path: Path) -> None:
@@ -475,3 +503,9 @@ def test_the_machine_decides_what_is_too_much(tmp_path: Path) -> None:
     small = make_host(tmp_path, memory=GIB)
     assert decision(tmp_path, "--shm-size", "1g", host=small).verdict == "deny"
     assert decision(tmp_path, "--shm-size", "1g").verdict == "allow"
+
+
+def test_of_repeated_limits_the_order_decides_nothing(tmp_path: Path) -> None:
+    groups = [["-m", "512m"], ["-m", "4g"], ["--shm-size", "1g"], ["--shm-size", "1m"]]
+    for order in permutations(groups):
+        assert decision(tmp_path, *[word for group in order for word in group]).verdict == "deny"
