@@ -210,8 +210,9 @@ class PanelState:
 
     def note(self, text: str) -> None:
         """A sentence for the person; the last five are shown."""
-        self._notes.append(label(text)[:WIDTH])
-        self._head_changed = True
+        if (said := label(text)[:WIDTH]) not in self._notes:  # the plan's notes come with the events too
+            self._notes.append(said)
+            self._head_changed = True
 
     def head(self, now: float) -> dict[str, Any]:
         """The header. ``elapsed`` counts from the tool's start, before it from the first event."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from .lab import Lab, Notebook
 
@@ -19,19 +19,22 @@ QUIET = [
 ]
 
 
+def launch(playwright: Playwright) -> Browser:
+    """The system's Chromium, which playwright need not download."""
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    assert chromium, "no Chromium on this machine: scripts/test installs it"
+    return playwright.chromium.launch(executable_path=chromium, args=QUIET)
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab with a browser in front of it."""
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert chromium, "no Chromium on this machine: scripts/setup installs it"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+    with sync_playwright() as playwright, launch(playwright) as browser:
         server = Lab(tmp_path_factory.mktemp("lab"), browser)
         try:
             yield server
         finally:
             server.close()
-            browser.close()
 
 
 @pytest.fixture

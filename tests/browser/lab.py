@@ -132,11 +132,10 @@ class Lab:
             subprocess.run([sys.executable, "-c", sign, copy], env=self.environment(), check=True)
         return copy
 
-    def open(self, path: Path, *, kernel: bool = True, theme: str = "light") -> Notebook:
+    def open(self, path: Path, *, kernel: bool = True, theme: str = "light", scale: float = 1) -> Notebook:
         """Open a notebook in a page of its own."""
-        context = self.browser.new_context(
-            viewport={"width": 1000, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
-        )
+        size = {"width": 1000, "height": 900 if scale == 1 else 1400}
+        context = self.browser.new_context(viewport=size, device_scale_factor=scale)  # type: ignore[arg-type]
         page = context.new_page()
         received: list[tuple[float, int]] = []
         page.on(
