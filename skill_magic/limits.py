@@ -75,7 +75,7 @@ def chosen(
         wanted.faults.append(
             Violation(fault.code, f"--{name}", called, fault.reason, fault.fix, kind="invalid")
         )
-    # Of several (a fault already) the same one in any order: the least, beside which other limits look largest.
+    # Of several (a fault already) the same one in any order: the least, beside which others look largest.
     return min(sound, key=lambda pair: meaning(pair[0]), default=(None, ""))
 
 

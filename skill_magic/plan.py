@@ -296,6 +296,12 @@ def _environment(skill: Skill, wanted: Wanted, user: str | None, gpus: Gpus | No
 
 def _notes(spec: RunSpec, wanted: Wanted) -> tuple[str, ...]:
     notes = list(wanted.notes)
+    # The engine relabels for `Binds` only, and those would make missing folders as root.
+    notes += [
+        f"the mode {mount.relabel} of {mount.declared} has no effect: label the folder with chcon"
+        for mount in spec.mounts
+        if mount.relabel
+    ]
     if spec.network == "none":
         for name in ("dns", "dns_options", "dns_search", "extra_hosts"):
             if getattr(spec, name):

@@ -327,6 +327,8 @@ def test_what_has_no_effect_is_noted(tmp_path: Path) -> None:
     assert any("dns has no effect" in note for note in notes)
     assert any("--health-cmd has no effect" in note for note in notes)
     assert plan_of(tmp_path, "--dns", "1.1.1.1", memory="1g", network="bridge").spec.notes == ()
+    (note,) = plan_of(tmp_path, memory="1g", volumes=[".:/workdir:Z"]).spec.notes
+    assert "mode Z" in note
 
 
 # --- the other keys --------------------------------------------------------------------------------------
