@@ -1,8 +1,8 @@
 """Mounts of a run beyond their text: the notebook's directory, what is kept from the container inside an
 allowed mount, and the second look just before the start.
 
-The grammar is in ``mount_text``, the protections are in ``mount_guards``; this module is what other rooms
-use.
+The grammar is in ``mount_text`` and ``mount_option``, the protections are in ``mount_guards``; this module is
+what other rooms use.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from .findings import Violation
 from .host import Host
 from .mount_guards import complete, watched
-from .mount_text import Invalid, parse_mount_option, parse_volume, volume_name
+from .mount_option import parse_mount_option
+from .mount_text import Invalid, parse_volume, volume_name
 from .policy_paths import identity, resolve
 from .spec import Mount, RunSpec
 

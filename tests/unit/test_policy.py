@@ -244,9 +244,7 @@ def test_tmp_is_no_project(host: Host) -> None:
 
 def test_a_project_inside_a_home_of_root(tmp_path: Path) -> None:
     # /root is a system tree for all but the person whose home it is.
-    judge = policy.Context(
-        make_spec(make_host(tmp_path)), make_host(tmp_path, home=Path("/root")), Settings()
-    ).paths
+    judge = Judge(make_host(tmp_path, home=Path("/root")))
     assert judge.hit("/root/proj", "/root/proj") is None
     assert judge.hit("/root", "/root") is not None
     assert judge.hit("/root/.ssh", "/root/.ssh") is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skill_magic import mount_text, policy_mounts, settings
+from skill_magic import mount_option, policy_mounts, settings
 from skill_magic.flag_table import OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def used() -> set[str]:
     """Every code that the package can give."""
     found = {option.code for option in OPTIONS.values() if option.code}
     found |= {code for code, _ in policy_mounts._REASONS.values()}
-    found |= {code for code, _ in mount_text._FOREIGN_TYPES.values()}
+    found |= {code for code, _ in mount_option._FOREIGN_TYPES.values()}
     for path in (ROOT / "skill_magic").rglob("*.py"):
         found |= set(_codes_in(ast.parse(path.read_text(encoding="utf-8"))))
     return found
