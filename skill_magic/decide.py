@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .manifest import Skill
     from .settings import Settings
-    from .spec import ImageFacts, RunSpec
+    from .spec import ImageFacts, Mount, RunSpec
 
 Verdict = Literal["allow", "trust", "deny", "error"]
 
@@ -102,17 +102,28 @@ def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], set
     """``spec`` with the protections inside its mounts; on an engine elsewhere, without the notebook's
     directory."""
     from . import mounts
+    from .policy_mounts import too_many
 
+    if too_many(spec):
+        return spec  # the policy refuses it
     if host.engine is None or not host.engine.remote:
         guarded = mounts.complete(
             spec.mounts, host, files=(skill.file,), home_project=settings.allow_home_project
         )
-        return replace(spec, mounts=guarded)
+        return replace(spec, mounts=guarded, notes=(*spec.notes, *_hidden(guarded)))
     if "remote-mounts" in grants:
         return spec
     kept = tuple(each for each in spec.mounts if not (each.ours and each.kind == "bind"))
     note = "the engine runs on another machine: the notebook's directory is not mounted"
     return replace(spec, mounts=kept, notes=(*spec.notes, note))
+
+
+def _hidden(mounts: Iterable[Mount]) -> Iterator[str]:
+    """A note of the credentials that a container does not get to see."""
+    paths = [each.declared for each in mounts if each.kind == "mask"]
+    if paths:
+        more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+        yield f"hidden from the container: {', '.join(paths[:5])}{more}"
 
 
 def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:

@@ -28,6 +28,9 @@ PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv", ".devcontainer", 
 
 MANIFESTS = ("skills.toml", ".skill-engine.toml", "skill-engine.toml")
 
+MOST_SUBMODULES = 64
+"""Submodules whose ``.git`` is guarded; each takes a few mounts."""
+
 MASK_SIZE = 4096
 """Bytes of the empty tmpfs that hides a folder."""
 
@@ -152,44 +155,57 @@ def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
 
 
 def _git_directories(root: str) -> Iterator[str]:
-    """The ``.git`` of this project's submodules, and where ``.git`` files point: a worktree's or a
-    submodule's own directory and the repository it belongs to."""
-    pointers = [os.path.join(root, ".git"), *_submodules(root)]
-    for pointer in pointers:
+    """What git reads and runs besides ``.git`` itself: the ``.git`` of submodules, where ``.git`` files point
+    (a worktree's or a submodule's own directory, and the repository it belongs to), and hooks kept
+    elsewhere."""
+    for pointer in (os.path.join(root, ".git"), *_submodules(root)):
         yield pointer
-        own = _first_line(pointer, "gitdir:")
-        if own is not None:
-            directory = resolve(os.path.join(os.path.dirname(pointer), own))
-            yield directory
-            common = _first_line(os.path.join(directory, "commondir"))
-            if common is not None:
-                yield resolve(os.path.join(directory, common))
+        directories = [pointer]
+        own = _lines(pointer)[:1]
+        if own and own[0].startswith("gitdir:"):
+            directory = resolve(
+                os.path.join(os.path.dirname(pointer), own[0].removeprefix("gitdir:").strip())
+            )
+            directories.append(directory)
+            for common in _lines(os.path.join(directory, "commondir"))[:1]:
+                directories.append(resolve(os.path.join(directory, common)))
+        yield from directories[1:]
+        for directory in directories:
+            yield os.path.join(directory, "hooks")
+            for hooks in _settings(os.path.join(directory, "config"), "hookspath"):
+                yield posixpath.normpath(os.path.join(os.path.dirname(pointer), os.path.expanduser(hooks)))
 
 
 def _submodules(root: str) -> Iterator[str]:
-    try:
-        with open(os.path.join(root, ".gitmodules"), encoding="utf-8", errors="replace") as file:
-            lines = file.read(1 << 16).splitlines()
-    except OSError:
-        return
-    for line in lines:
+    for path in list(_settings(os.path.join(root, ".gitmodules"), "path"))[:MOST_SUBMODULES]:
+        place = posixpath.normpath(os.path.join(root, path))
+        if below(place, root) and place != root:
+            yield os.path.join(place, ".git")
+
+
+def _settings(path: str, name: str) -> Iterator[str]:
+    """The values that a file of git's gives one key, in whatever section."""
+    for line in _lines(path):
         key, equals, value = line.partition("=")
-        if equals and key.strip() == "path":
-            place = posixpath.normpath(os.path.join(root, value.strip()))
-            if below(place, root) and place != root:
-                yield os.path.join(place, ".git")
+        if equals and key.strip().lower() == name and value.strip(' "'):
+            yield value.strip(' "')
 
 
-def _first_line(path: str, prefix: str = "") -> str | None:
-    """The first line of a small regular file after ``prefix``, ``None`` where there is none."""
+def _lines(path: str) -> list[str]:
+    """The lines of a small regular file; none where it is anything else. A planted pipe must not hold us
+    up."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        with open(path, encoding="utf-8", errors="replace") as file:
-            line = file.readline(4096).strip()
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        return None
-    return line.removeprefix(prefix).strip() or None if line.startswith(prefix) else None
+        return []
+    try:
+        regular = stat.S_ISREG(os.fstat(handle).st_mode)
+        data = os.read(handle, 1 << 16) if regular else b""
+    except OSError:
+        return []
+    finally:
+        os.close(handle)
+    return [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
 
 
 def _environments(root: str) -> Iterator[str]:

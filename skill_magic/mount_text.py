@@ -22,6 +22,9 @@ from .spec import Mount
 
 VOLUME_PREFIX = "skill-magic-"
 
+LONGEST_PATH = 4096
+"""Bytes: PATH_MAX of Linux. What is longer would only cost time to look at."""
+
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 PROPAGATION = frozenset(("shared", "rshared", "slave", "rslave", "private", "rprivate"))
@@ -118,6 +121,8 @@ class Reader:
         except ExpandError as error:
             raise self.invalid(_sentence(error.message), _sentence(error.hint), "variable") from None
         self.characters(expansion.text)
+        if len(os.fsencode(expansion.text)) >= LONGEST_PATH:
+            raise self.invalid(f"A part of it is longer than {LONGEST_PATH} bytes.", "Shorten it.")
         if not expansion.text:
             raise self.invalid(
                 f"{part} is empty.", "Set the variable, or give it a default with ${NAME:-default}."

@@ -12,13 +12,31 @@ from .mounts import WORKDIR
 from .policy_context import Context
 from .policy_paths import Hit, file_type, resolve
 from .protected import below, clean
-from .spec import Mount
+from .spec import Mount, RunSpec
+
+MOST_MOUNTS = 256
+"""Mounts that one manifest may ask for; each costs a look at the file system."""
 
 _KERNEL = ("/proc", "/sys", "/dev")
 
 
+def too_many(spec: RunSpec) -> bool:
+    """Whether a manifest asks for more mounts than are looked at."""
+    return sum(not mount.ours for mount in spec.mounts) > MOST_MOUNTS
+
+
 def sources(context: Context) -> Iterator[Violation]:
     """Judge the host side of every mount."""
+    if too_many(context.spec):
+        yield context.violation(
+            "mount-too-many",
+            "volumes",
+            f"{len(context.spec.mounts)} mounts",
+            f"There are more than {MOST_MOUNTS} mounts.",
+            "Mount a folder that has all of them.",
+            kind="invalid",
+        )
+        return
     project = str(context.host.directory)
     for mount in context.spec.mounts:
         # Of our own mounts only the notebook's directory is somebody's wish; the others lie in a judged one.
@@ -184,6 +202,8 @@ def nested(context: Context) -> Iterator[Violation]:
     """What is mounted inside a mounted folder must be there: the engine would make it on the host, as
     root."""
     spec = context.spec
+    if too_many(spec):
+        return
     for mount in spec.mounts:
         place = _on_host(spec.mounts, clean(mount.target), strictly=True)
         if mount.ours or place is None or os.path.lexists(place):

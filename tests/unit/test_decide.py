@@ -132,6 +132,29 @@ def test_a_path_to_a_project(host: Host, tmp_path: Path) -> None:
     assert codes(decision.violations) == ["mount-missing", "mount-outside-rw"]
 
 
+def test_hidden_credentials_are_told(host: Host) -> None:
+    (host.home / ".config/gh").mkdir(parents=True)
+    skill = make_skill(host, volumes=("${HOME}/.config:/c:ro",))
+    found = evaluate(skill, Request("t"), host, settings=Settings(), grants=frozenset())
+    assert found.verdict == "allow"
+    assert found.spec is not None
+    assert f"hidden from the container: {host.home}/.config/gh" in found.spec.notes
+
+
+@pytest.mark.timeout(60)
+def test_a_manifest_cannot_keep_us_busy(host: Host) -> None:
+    many = tuple(f"/data{number}:/x{number}:ro" for number in range(5000))
+    found = evaluate(
+        make_skill(host, volumes=many), Request("t"), host, settings=Settings(), grants=frozenset()
+    )
+    assert codes(found.violations) == ["mount-too-many"]
+    long = (f"/data{'/.' * 200_000}:/x:ro",)
+    found = evaluate(
+        make_skill(host, volumes=long), Request("t"), host, settings=Settings(), grants=frozenset()
+    )
+    assert codes(found.violations) == ["mount-syntax"]
+
+
 def test_the_guards_are_in_the_spec(host: Host) -> None:
     (host.directory / ".git").mkdir()
     write(host, '[skills.t.docker]\nimage = "debian:12"\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,40 @@ def test_worktree_beside_its_repository(host: Host) -> None:
     (host.directory / ".git").write_text("gitdir: repo.git/worktrees/w\n")
     # The hooks are in the repository, not in the worktree's own directory.
     assert set(guards(host, mounts.project_mount(host))) == {"/workdir/.git", "/workdir/repo.git"}
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_place_of_a_file_holds_nothing_up(host: Host) -> None:
+    for name in (".gitmodules", ".git"):
+        os.mkfifo(host.directory / name)
+    assert set(guards(host, mounts.project_mount(host))) == {"/workdir/.git"}
+
+
+def test_hooks_that_are_kept_elsewhere(host: Host) -> None:
+    (host.directory / ".git").mkdir()
+    (host.directory / "tools/hooks").mkdir(parents=True)
+    (host.directory / "linked").mkdir()
+    (host.directory / ".git/hooks").symlink_to("../linked")
+    (host.directory / ".git/config").write_text("[core]\n\thooksPath = tools/hooks\n")
+    found = guards(host, mounts.project_mount(host))
+    read_only = {target for target, guard in found.items() if guard.read_only}
+    assert read_only == {"/workdir/.git", "/workdir/tools/hooks", "/workdir/linked"}
+
+
+def test_hooks_outside_are_not_ours_to_guard(host: Host) -> None:
+    (host.directory / ".git").mkdir()
+    (host.directory / ".git/config").write_text("[core]\n\thookspath = ~/hooks\n\thookspath = /etc\n")
+    assert set(guards(host, mounts.project_mount(host))) == {"/workdir/.git"}
+
+
+def test_only_so_many_submodules(host: Host) -> None:
+    names = [f"m{number}" for number in range(100)]
+    text = "".join(f'[submodule "{name}"]\n\tpath = {name}\n' for name in names)
+    (host.directory / ".gitmodules").write_text(text)
+    for name in names:
+        (host.directory / name / ".git").mkdir(parents=True)
+    found = guards(host, mounts.project_mount(host))
+    assert sum(guard.read_only for guard in found.values()) == 64
 
 
 def test_pointer_to_a_directory_outside(host: Host) -> None:
