@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .host import Host
@@ -68,6 +68,24 @@ def watched(spec: RunSpec, host: Host) -> tuple[Path, ...]:
                 if not _plain(path):
                     found[Path(path)] = None
     return tuple(found)
+
+
+def absent(spec: RunSpec, host: Host) -> dict[Path, str]:
+    """The watched places as they are before a run: where each links to, an empty string for nothing there."""
+    return {path: _link(path) for path in watched(spec, host)}
+
+
+def planted(before: Mapping[Path, str]) -> tuple[Path, ...]:
+    """Those of :func:`absent` that a run made or changed: what this machine might now run or read by itself."""
+    found = [p for p, link in before.items() if os.path.lexists(p) and (not link or _link(p) != link)]
+    return tuple(path for path in found if not any(other in path.parents for other in found))
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> Iterator[Mount]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .findings import Violation
 from .host import Host
-from .mount_guards import complete, watched
+from .mount_guards import absent, complete, planted, watched
 from .mount_option import parse_mount_option
 from .mount_text import Invalid, parse_volume, volume_name
 from .policy_paths import identity, resolve
@@ -18,9 +18,11 @@ from .spec import Mount, RunSpec
 __all__ = [
     "WORKDIR",
     "Invalid",
+    "absent",
     "complete",
     "parse_mount_option",
     "parse_volume",
+    "planted",
     "project_mount",
     "recheck",
     "volume_name",

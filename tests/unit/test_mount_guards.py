@@ -184,6 +184,20 @@ def test_watched_are_the_absent_ones(host: Host) -> None:
     )
 
 
+def test_what_a_run_plants_is_found(host: Host) -> None:
+    (host.directory / "dotgit").mkdir()
+    (host.directory / ".git").symlink_to("dotgit")
+    (host.directory / ".idea").symlink_to("nowhere")
+    before = mounts.absent(make_spec(host), host)
+    assert mounts.planted(before) == ()
+    (host.directory / ".vscode").mkdir()
+    (host.directory / ".vscode/tasks.json").touch()
+    (host.directory / ".git").unlink()
+    (host.directory / ".git").mkdir()
+    (host.directory / "result.txt").touch()
+    assert set(mounts.planted(before)) == {host.directory / ".git", host.directory / ".vscode"}
+
+
 def test_nothing_is_watched_where_nothing_can_be_written(host: Host) -> None:
     assert mounts.watched(make_spec(host, mounts=(bind(host, ".:/w:ro"),)), host) == ()
 
