@@ -76,7 +76,7 @@ def absent(spec: RunSpec, host: Host) -> dict[Path, str]:
 
 
 def planted(before: Mapping[Path, str]) -> tuple[Path, ...]:
-    """Those of :func:`absent` that a run made or changed: what this machine might now run or read by itself."""
+    """Those of :func:`absent` that a run made or changed: what the host might now run or read by itself."""
     found = [p for p, link in before.items() if os.path.lexists(p) and (not link or _link(p) != link)]
     return tuple(path for path in found if not any(other in path.parents for other in found))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,7 @@ class Recorder:
 
     def __init__(self, spec: RunSpec, host: Host, *, command_line: str = "") -> None:
         from .files import Watch
+        from .mounts import absent
 
         self._spec = spec
         self._host = host
@@ -147,6 +148,7 @@ class Recorder:
         self._created = time.time()
         self._result: RunResult | None = None
         self._watch = Watch(spec, host)
+        self._absent = absent(spec, host)
 
     def event(self, event: Event) -> None:
         """Take one event. Never raises for what a tool wrote."""
@@ -198,11 +200,26 @@ class Recorder:
             error_text=end.error,
             files=files,
             directory=spec.directory,
-            notes=tuple(dict.fromkeys([*self._notes, *self._output.notes, *notes])),
+            notes=tuple(
+                dict.fromkeys(
+                    [*self._notes, *self._processes(), *self._planted(), *self._output.notes, *notes]
+                )
+            ),
             samples=self._usage.kept(),
             lines=_places(spec, self._host),
             shown_args=_shown(spec, self._host),
         )
+
+    def _planted(self) -> Iterator[str]:
+        from .mounts import planted
+
+        for path in planted(self._absent):
+            yield f"the run made {path}, which this machine may run or read by itself later: look at it"
+
+    def _processes(self) -> Iterator[str]:
+        limit = self._spec.limits.pids
+        if self._usage.pids >= limit:
+            yield f"the tool had all the {limit} processes and threads that it may have (--pids-limit)"
 
 
 class _Samples:
@@ -211,6 +228,7 @@ class _Samples:
     def __init__(self) -> None:
         self.last: Usage | None = None
         self.peak = 0
+        self.pids = 0
         self._kept: list[Usage] = []
         self._step = 1
         self._count = 0
@@ -218,6 +236,7 @@ class _Samples:
     def add(self, sample: Usage) -> None:
         self.last = sample
         self.peak = max(self.peak, sample.memory, sample.memory_peak)
+        self.pids = max(self.pids, sample.pids)
         if self._count % self._step == 0:
             self._kept.append(sample)
         self._count += 1
