@@ -19,6 +19,9 @@ from .protected import Entry, Kind, Relation, below, clean, exempt, fold, foreig
 
 Identity = tuple[int, int]
 
+MOST_LINKS = 40
+"""Symlinks on one way, as many as Linux follows."""
+
 _KERNEL = ("/proc", "/sys", "/dev")
 _PIPES = ("//./pipe", "//?/")
 
@@ -94,7 +97,7 @@ class Judge:
     def _lexical(self, declared: str) -> Hit | None:
         if declared.lower().startswith(_PIPES):
             return Hit("pipe", declared, "is", declared)
-        for path in (clean(declared), *hops(declared), *hops(clean(declared))):
+        for path in (clean(declared), *way(declared), *way(clean(declared))):
             for tree in _KERNEL:
                 if below(fold(path), tree):
                     return Hit("kernel", path, "is in", tree)
@@ -171,12 +174,11 @@ class Judge:
 
 
 def resolve(path: str) -> str:
-    """``path`` with every symlink followed, as far as it exists; cleaned as text where a link cannot be
-    read."""
+    """An absolute path with every symlink followed, as far as it exists and may be looked at."""
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):  # /proc/1/root may not be read; Python 3.11 lets that through
-        return clean(path)
+        return [clean(path), *way(path)][-1]
 
 
 def identity(path: str, *, follow: bool = False) -> Identity | None:
@@ -188,35 +190,37 @@ def identity(path: str, *, follow: bool = False) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def hops(path: str, limit: int = 40) -> Iterator[str]:
-    """Every path that a symlink on the way of ``path`` leads to, as text, before the next one is followed.
+def way(path: str) -> Iterator[str]:
+    """Every place that is passed on the way of an absolute path, links followed one by one; the last is its
+    end.
 
     ``/proc/self/root`` and its like resolve to something else in the engine's process than in ours, so that
     a way that passes them has no meaning here, whatever it ends at.
     """
-    todo = [part for part in path.split("/") if part]
-    done = "/"
+    todo = [part for part in reversed(path.split("/")) if part]
+    done, links = "/", 0
     while todo:
-        part = todo.pop(0)
+        part = todo.pop()
         if part == ".":
             continue
         if part == "..":
             done = os.path.dirname(done)
+            yield done
             continue
         step = os.path.join(done, part)
+        yield step
         try:
             target = os.readlink(step)
         except (OSError, ValueError):
             done = step
             continue
-        limit -= 1
-        if limit < 0:
+        links += 1
+        if links > MOST_LINKS:
             return
-        yield step
         if target.startswith("/"):
             done = "/"
-        yield clean(os.path.join(done, target))
-        todo = [each for each in target.split("/") if each] + todo
+        todo += [each for each in reversed(target.split("/")) if each]
+    yield done
 
 
 def file_type(path: str) -> Literal["directory", "file", "missing", "unreadable", "special"]:

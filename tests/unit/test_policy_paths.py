@@ -12,7 +12,7 @@ from policy_helpers import make_host
 
 from skill_magic import policy_paths, protected
 from skill_magic.host import Host
-from skill_magic.policy_paths import Judge, hops
+from skill_magic.policy_paths import Judge, way
 
 
 @pytest.fixture
@@ -87,25 +87,35 @@ def test_what_differs_stays_different(one: str, other: str) -> None:
     assert protected.fold(one) != protected.fold(other)
 
 
-def test_hops_tell_every_link_on_the_way(tmp_path: Path) -> None:
+def test_the_way_tells_every_place_that_is_passed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/one").symlink_to("../two")
     (tmp_path / "two").symlink_to("/proc")
-    found = list(hops(str(tmp_path / "a/one/self/cwd")))
+    found = list(way(str(tmp_path / "a/one/self/cwd")))
     assert str(tmp_path / "two") in found
-    assert "/proc" in found
+    assert "/proc/self" in found
 
 
-def test_hops_end_in_a_circle(tmp_path: Path) -> None:
+def test_the_way_ends_where_the_path_does(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a/b/..")
+    for path in ("link/./b/../new", "a//b", "link/..", "nowhere/../a"):
+        assert list(way(f"{tmp_path}/{path}"))[-1] == os.path.realpath(f"{tmp_path}/{path}")
+
+
+def test_a_way_in_a_circle_ends(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert len(list(hops(str(tmp_path / "a/x")))) <= 80
+    assert len(list(way(str(tmp_path / "a/x")))) < 100
 
 
 def test_a_link_through_proc_has_no_meaning(host: Host) -> None:
     # In our process it leads to the project; in the engine's, somewhere else.
     (host.directory / "link").symlink_to("/proc/self/cwd")
     assert kind(host, host.directory / "link") == "kernel"
+    (host.directory / "up").symlink_to(os.path.relpath("/", host.directory))
+    (host.directory / "twice").symlink_to("up/proc")
+    assert kind(host, host.directory / "twice/1/root") == "kernel"
 
 
 @pytest.mark.parametrize(
