@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .command import Request
 from .errors import PolicyError, SpecError
 from .findings import Violation
+from .policy_paths import Judge
 
 if TYPE_CHECKING:
     from .host import Host
@@ -78,10 +79,12 @@ def evaluate(
     *,
     settings: Settings | None = None,
     grants: frozenset[str] | None = None,
+    judge: Judge | None = None,
 ) -> Decision:
     """Plan ``request`` and judge the plan. Asks no engine.
 
     :param settings: default: what policy.toml says. :param grants: default: what a person granted this skill.
+    :param judge: as for ``policy.check``.
     :raises SpecError: where policy.toml or the grants cannot be relied on.
     """
     from . import plan, policy, trust
@@ -91,14 +94,16 @@ def evaluate(
         settings = bounds.load(host)
     if grants is None:
         grants = trust.grants_for(skill, host)
+    judge = judge or Judge(host, home_project=settings.allow_home_project)
     draft = plan.draft(bounds.tightened(skill, settings), request, host)
     spec = bounds.bounded(draft.spec, settings)
-    spec = replace(_placed(spec, skill, host, grants, settings), grants=grants)
-    found = dict.fromkeys((*draft.faults, *policy.check(spec, host, grants=grants, settings=settings)))
-    return Decision(skill, spec, tuple(found), verdict_of(tuple(found)), skill.name)
+    spec = replace(_placed(spec, skill, host, grants, judge), grants=grants)
+    judged = policy.check(spec, host, grants=grants, settings=settings, judge=judge)
+    found = tuple(dict.fromkeys((*draft.faults, *judged)))
+    return Decision(skill, spec, found, verdict_of(found), skill.name)
 
 
-def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], settings: Settings) -> RunSpec:
+def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], judge: Judge) -> RunSpec:
     """``spec`` with the protections inside its mounts; on an engine elsewhere, without the notebook's
     directory."""
     from . import mounts
@@ -107,9 +112,7 @@ def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], set
     if too_many(spec):
         return spec  # the policy refuses it
     if host.engine is None or not host.engine.remote:
-        guarded = mounts.complete(
-            spec.mounts, host, files=(skill.file,), home_project=settings.allow_home_project
-        )
+        guarded = mounts.complete(spec.mounts, host, files=(skill.file,), judge=judge)
         return replace(spec, mounts=guarded, notes=(*spec.notes, *_hidden(guarded)))
     if "remote-mounts" in grants:
         return spec
@@ -182,6 +185,7 @@ def check_all(host: Host, explicit: Path | None = None, path: Path | None = None
         settings = _settings(host)
     except SpecError as error:
         return [_faulty("", error.violations, str(error))]
+    judge = Judge(host, home_project=settings.allow_home_project)
     first = manifests.files[0]
     alone = first not in (manifest.BUNDLED, host.config_dir / manifest.NAMES[0])
     decisions = []
@@ -195,7 +199,7 @@ def check_all(host: Host, explicit: Path | None = None, path: Path | None = None
         if alone and skill.file != first:
             continue
         try:
-            decisions.append(evaluate(skill, Request(name), host, settings=settings))
+            decisions.append(evaluate(skill, Request(name), host, settings=settings, judge=judge))
         except SpecError as error:
             decisions.append(_faulty(name, error.violations, str(error)))
     return decisions

@@ -36,15 +36,19 @@ MASK_SIZE = 4096
 
 
 def complete(
-    mounts: Iterable[Mount], host: Host, *, files: Iterable[Path] = (), home_project: bool = False
+    mounts: Iterable[Mount],
+    host: Host,
+    *,
+    files: Iterable[Path] = (),
+    judge: Judge | None = None,
 ) -> tuple[Mount, ...]:
     """``mounts`` with the protections that they need, right after the mount that each is in.
 
     :param files: further files to keep read-only (the manifest).
-    :param home_project: the home directory may be mounted (a setting).
+    :param judge: as for ``policy.check``.
     """
     mounts = tuple(mounts)
-    judge = Judge(host, home_project=home_project)
+    judge = judge or Judge(host)
     taken = {mount.target for mount in mounts}
     made: list[Mount] = []
     for mount in mounts:

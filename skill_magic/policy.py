@@ -15,6 +15,7 @@ from . import policy_image, policy_mounts, policy_network, policy_user
 from .findings import Violation
 from .flags import judge
 from .policy_context import Context
+from .policy_paths import Judge
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -50,16 +51,22 @@ STRICT_GRANTS = frozenset(("network:bridge", "gpus"))
 
 
 def check(
-    spec: RunSpec, host: Host, *, grants: frozenset[str] = frozenset(), settings: Settings | None = None
+    spec: RunSpec,
+    host: Host,
+    *,
+    grants: frozenset[str] = frozenset(),
+    settings: Settings | None = None,
+    judge: Judge | None = None,
 ) -> tuple[Violation, ...]:
     """Judge a run before the engine is asked anything.
 
     Reads ``spec``, ``host`` and the file system at the mounted paths; nothing else.
 
     :param grants: names of grants that a person gave this very skill.
+    :param judge: shares one look at the file system with other checks; made for ``host`` and ``settings``.
     :returns: all violations in the order of the rules; an empty tuple where the run may go on.
     """
-    context = Context(spec, host, settings or Settings())
+    context = Context(spec, host, settings or Settings(), judge)
     return _standing(context, (each for rule in RULES for each in rule(context)), grants)
 
 

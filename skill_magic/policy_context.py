@@ -16,15 +16,16 @@ from .spec import Mount, RunSpec
 class Context:
     """One check: the run, the machine, the settings in force."""
 
-    def __init__(self, spec: RunSpec, host: Host, settings: Settings) -> None:
+    def __init__(self, spec: RunSpec, host: Host, settings: Settings, judge: Judge | None = None) -> None:
         self.spec = spec
         self.host = host
         self.settings = settings
+        self._judge = judge
 
     @cached_property
     def paths(self) -> Judge:
         """Judges host paths; made when the first path is judged."""
-        return Judge(self.host, home_project=self.settings.allow_home_project)
+        return self._judge or Judge(self.host, home_project=self.settings.allow_home_project)
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:

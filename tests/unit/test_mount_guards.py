@@ -18,9 +18,9 @@ def host(tmp_path: Path) -> Host:
     return make_host(tmp_path)
 
 
-def guards(host: Host, *given: Mount, **options: bool) -> dict[str, Mount]:
+def guards(host: Host, *given: Mount) -> dict[str, Mount]:
     """Container path → guard."""
-    made = mounts.complete(given, host, files=(host.directory / "skills.toml",), **options)
+    made = mounts.complete(given, host, files=(host.directory / "skills.toml",))
     return {mount.target: mount for mount in made if mount not in given}
 
 
@@ -245,7 +245,7 @@ def test_the_home_directory_as_project(tmp_path: Path) -> None:
         (host.home / name).mkdir(parents=True)
     (host.home / ".gitconfig").touch()
     (host.home / ".bashrc").touch()
-    found = guards(host, mounts.project_mount(host), home_project=True)
+    found = guards(host, mounts.project_mount(host))
     assert {target: mount.kind for target, mount in found.items()} == {
         "/workdir/.ssh": "mask",
         "/workdir/.config/gh": "mask",
