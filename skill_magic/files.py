@@ -35,8 +35,9 @@ SKIPPED = frozenset({
 
 _RUNS_LATER = frozenset({
     ".git", ".vscode", ".idea", ".devcontainer", ".husky", ".venv", "venv", ".envrc", ".bashrc", ".profile",
-    ".pre-commit-config.yaml", "conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py", "noxfile.py", "Makefile",
-    "pyproject.toml", "setup.cfg", "tox.ini", "skills.toml", "skill-engine.toml", ".skill-engine.toml",
+    ".pre-commit-config.yaml", "conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py",
+    "noxfile.py", "Makefile", "pyproject.toml", "setup.cfg", "tox.ini", "skills.toml", "skill-engine.toml",
+    ".skill-engine.toml",
 })  # fmt: skip
 
 

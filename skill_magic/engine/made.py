@@ -52,25 +52,17 @@ def check(engine: Engine, container: str, spec: RunSpec, host: Host) -> None:
     check_made(spec, host, volumes=volumes, accounts=accounts)
 
 
-def read(engine: Engine, container: str, path: str) -> str:
-    """A small file of a container as text, symlinks followed as the engine does; empty where there is none.
+def read(engine: Engine, container: str, path: str, *, follow: bool = True) -> str:
+    """A small file of a container as text; empty where there is none.
 
+    :param follow: follow symlinks, as the engine does when it looks a user up.
     :raises EngineError: it is no file, is too large, or the engine refuses.
     """
-    import docker.errors
-
     start = path
     for _ in range(HOPS):
-        with translate(f"read {start} of the image"):
-            try:
-                chunks, _ = engine.api.get_archive(container, path)
-            except docker.errors.NotFound:
-                return ""
-            packed = b""
-            for chunk in chunks:
-                packed += chunk
-                if len(packed) > LARGEST:
-                    raise EngineError(f"the image's {start} is too large")
+        packed = _archive(engine, container, path, start)
+        if packed is None:
+            return ""
         try:
             with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
                 member = archive.next()
@@ -79,7 +71,25 @@ def read(engine: Engine, container: str, path: str) -> str:
                     return file.read().decode("utf-8", "surrogateescape")
         except tarfile.TarError as error:
             raise EngineError(f"the image's {start} cannot be read: {error}") from error
-        if member is None or not member.issym():
+        if member is None or not member.issym() or not follow:
             break
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
     raise EngineError(f"the image's {start} is not a file")
+
+
+def _archive(engine: Engine, container: str, path: str, shown: str) -> bytes | None:
+    """The tar that the engine makes of a path, ``None`` where there is nothing."""
+    api = engine.api
+    url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
+    packed = b""
+    # As long as the answer is neither read to its end nor closed, the engine holds the container's lock and
+    # cannot remove it; docker-py's get_archive gives nothing to close.
+    with translate(f"read {shown} of the image"), api.get(url, params={"path": path}, stream=True) as answer:
+        if answer.status_code == 404:
+            return None
+        api._raise_for_status(answer)
+        for chunk in answer.iter_content(1 << 16):
+            packed += chunk
+            if len(packed) > LARGEST:
+                raise EngineError(f"the image's {shown} is too large")
+    return packed

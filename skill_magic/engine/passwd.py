@@ -8,10 +8,8 @@ It is made once per image and uid. Not on an engine elsewhere, which cannot see 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
-import tarfile
 import tempfile
 import uuid
 from dataclasses import replace
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from ..spec import Mount
-from . import session
+from . import made, session
 from .failures import translate
 
 if TYPE_CHECKING:
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["with_entry", "with_line"]
 
 PATH = "/etc/passwd"
-
-LARGEST = 1 << 20
-"""Bytes; an image's passwd file beyond them is left alone."""
 
 
 def with_entry(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:
@@ -56,7 +51,7 @@ def with_entry(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> 
             _write(file, with_line(text, uid, gid, host.user if uid == host.uid else "", home) or "")
         if not file.stat().st_size:
             return spec  # the image knows the user
-    except (OSError, EngineError, tarfile.TarError):
+    except (OSError, EngineError):
         return spec
     mount = Mount("bind", PATH, str(file.resolve()), read_only=True, ours=True)
     return replace(spec, mounts=(*spec.mounts, mount))
@@ -84,8 +79,6 @@ def _taken(spec: RunSpec) -> bool:
 
 def _of_image(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> str:
     """The image's passwd file, read out of a container that is never started; empty where it has none."""
-    import docker.errors
-
     here = session.current()
     here.protect(engine)
     body = {
@@ -99,22 +92,10 @@ def _of_image(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> s
     with translate("look into the image"):
         container = engine.api.create_container_from_config(body, name)["Id"]
         try:
-            chunks, _ = engine.api.get_archive(container, PATH)
-            packed = b""
-            for chunk in chunks:
-                packed += chunk
-                if len(packed) > LARGEST:
-                    raise EngineError(f"the image's {PATH} is too large")
-        except docker.errors.NotFound:
-            return ""
+            # A link could lead to where the mount must not go: such an image's file is left alone.
+            return made.read(engine, container, PATH, follow=False)
         finally:
             engine.api.remove_container(container, v=True, force=True)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        for member in archive:
-            found = archive.extractfile(member) if member.isreg() else None
-            if found is not None:
-                return found.read().decode("utf-8", "surrogateescape")
-    raise EngineError(f"the image's {PATH} is not a file")
 
 
 def _write(file: Path, text: str) -> None:

@@ -29,7 +29,7 @@ _MAY_BE_DROPPED = frozenset(
 _APART = frozenset(("MaskedPaths", "ReadonlyPaths", "MemorySwap", "Mounts", "Binds"))
 
 _CONFIG = ("User", "WorkingDir", "Entrypoint", "Cmd", "Hostname", "Domainname", "StopSignal", "StopTimeout",
-           "OpenStdin", "StdinOnce", "MacAddress", "Healthcheck")  # fmt: skip
+           "OpenStdin", "StdinOnce", "MacAddress")  # fmt: skip
 
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
@@ -167,6 +167,10 @@ def _config(body: Mapping[str, Any], made: Mapping[str, Any]) -> Iterator[str]:
     for key in _CONFIG:
         if key in body and _bare(body[key]) != _bare(made.get(key)):
             yield f"Config.{key}: {_shown(body[key])} was asked, {_shown(made.get(key))} was made"
+    # The engine adds the image's own interval and the like to the word that there is no check.
+    check = (made.get("Healthcheck") or {}).get("Test")
+    if "Healthcheck" in body and body["Healthcheck"].get("Test") != check:
+        yield f"Config.Healthcheck: {_shown(body['Healthcheck'])} was asked, {_shown(check)} was made"
     if made.get("Tty"):
         yield "Config.Tty: False was asked, True was made"
     told = set(made.get("Env") or ())
