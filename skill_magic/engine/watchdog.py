@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-ROUNDS = (0.0, 0.1, 0.3, 0.6, 1.0, 1.0)
+ROUNDS = (0.0, 0.1, 0.3, 0.5, 0.6, 0.7)
 """Pauses in seconds before each look at the engine. More than one look: a request to create a container that
 the dead process had sent may take effect after the first. Together they stay below the five seconds that are
 promised."""
