@@ -292,7 +292,7 @@ class Panel {
     this.button.hidden = !can || problem !== "";
     set(this.button, asked && !this.button.disabled ? "Kill" : "Stop");
     this.button.setAttribute("aria-label", `${asked ? "kill" : "stop"} ${head.skill}`);
-    set(this.hint, can || problem ? "" : "to stop it, interrupt the kernel");
+    this.hints();
     this.drawPull(head.pull);
     if (usage) this.drawUsage(usage, points);
     this.drawLines(changed);
@@ -302,6 +302,14 @@ class Panel {
   tick() {
     if (!this.run.problem) set(this.elapsed, clock((performance.now() - this.run.began) / 1000));
     if (this.run.asked && !this.button.disabled) set(this.button, "Kill");
+    this.hints();
+  }
+
+  hints() {
+    const { head, asked, problem } = this.run;
+    if (problem) set(this.hint, "");
+    else if (this.stop === null) set(this.hint, "to stop it, interrupt the kernel");
+    else set(this.hint, head.background && asked && !this.button.disabled ? "waits for the cell that is running" : "");
   }
 
   drawPull(pull) {
