@@ -6,7 +6,6 @@ import csv
 import io
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 
 from . import redact
 from .hardening import MASK_SIZE, tmpfs_options, wants_init
@@ -56,9 +55,7 @@ def _options(spec: RunSpec, reveal: bool, image: ImageFacts | None) -> Iterator[
     yield from _protections(spec, image)
     yield from _limits(spec)
     for mount in spec.mounts:
-        if not reveal and any(redact.secret_name(name) for name in mount.names):
-            mount = replace(mount, source=redact.MASK)
-        yield from _mount(mount)
+        yield from _mount(mount if reveal else redact.mount(mount))
     for variable in spec.environment:
         value = variable.value if reveal else redact.env_value(variable)
         yield from ("--env", f"{variable.name}={value}")

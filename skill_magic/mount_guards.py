@@ -247,9 +247,17 @@ def _inner(mount: Mount, path: str) -> str:
 
 
 def _mask(mount: Mount, path: str) -> Mount:
-    if os.path.isdir(path):
-        return Mount("mask", _inner(mount, path), read_only=True, declared=path, size=MASK_SIZE, ours=True)
-    return Mount("mask", _inner(mount, path), "/dev/null", read_only=True, declared=path, ours=True)
+    folder = os.path.isdir(path)
+    return Mount(
+        "mask",
+        _inner(mount, path),
+        None if folder else "/dev/null",
+        read_only=True,
+        declared=path,
+        size=MASK_SIZE if folder else None,
+        ours=True,
+        names=mount.names,
+    )
 
 
 def _over_itself(mount: Mount, path: str, *, read_only: bool) -> Mount:
@@ -260,5 +268,6 @@ def _over_itself(mount: Mount, path: str, *, read_only: bool) -> Mount:
         read_only=read_only,
         declared=path,
         ours=True,
+        names=mount.names,
         identity=identity(path),
     )

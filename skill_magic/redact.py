@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .host import Host
-    from .spec import EnvVar, RunSpec
+    from .spec import EnvVar, Mount, RunSpec
 
 MASK = "***"
 
@@ -54,6 +55,13 @@ def env_value(variable: EnvVar) -> str:
     if secret_name(variable.name) or any(not standard_name(name) for name in variable.names):
         return MASK if variable.value else ""
     return _USERINFO.sub(rf"\g<scheme>{MASK}@", variable.value)
+
+
+def mount(each: Mount) -> Mount:
+    """A mount as it may be shown: no path that a secret is a part of."""
+    if not any(secret_name(name) for name in each.names):
+        return each
+    return replace(each, source=MASK, declared=MASK, target=f"/{MASK}")
 
 
 def secrets(names: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import road
 from ..answer import Answer, Block, Findings, Text, Verbatim
 from ..errors import CommandError, SpecError
-from ..redact import MASK, env_value
+from ..redact import MASK, env_value, mount
 from .catalogue import WORDS
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def spec_data(spec: RunSpec) -> dict[str, Any]:
         value = getattr(spec, each.name)
         if each.name == "environment":
             data[each.name] = [_variable(variable) for variable in value]
+        elif each.name == "mounts":
+            data[each.name] = [_plain(mount(one)) for one in value]
         else:
             data[each.name] = _plain(value)
     return data
