@@ -1,0 +1,230 @@
+"""Live probes: images made to get out, or to cheat."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import skill_magic
+from skill_magic.engine import Engine, Run
+from skill_magic.engine.images import ensure
+from skill_magic.host import Host
+from skill_magic.policy import check_image
+from skill_magic.spec import Gpus, RunSpec
+
+from .probes import Person, Project, codes, commit, docker, drop, project_in, volumes
+
+pytestmark = pytest.mark.engine
+
+PASSWD = b"""root:x:0:0:root:/root:/bin/sh
+nobody:x:0:0:not nobody:/:/bin/sh
+app:x:1234:1234:app:/:/bin/sh
+wheel:x:1235:0:in root's group:/:/bin/sh
+"""
+GROUP = b"root:x:0:\nplain:x:1234:\nsneaky:x:0:\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with project_in(tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    with Person.appears() as found:
+        yield found
+
+
+@pytest.fixture
+def image() -> Iterator[Callable[..., str]]:
+    """Makes images that are gone after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*changes: str, files: dict[str, bytes | str] | None = None) -> str:
+            name = commit(*changes, files=files)
+            stack.callback(drop, name)
+            return name
+
+        yield make
+
+
+@pytest.mark.parametrize(
+    "place", ["/proc/self/fd/8", "/proc/self/fd/8/../..", "/sys/fs", "/dev", "//proc/1/cwd"]
+)
+def test_an_image_that_starts_in_the_kernels_directories(
+    project: Project, image: Callable[..., str], place: str
+) -> None:
+    """CVE-2024-21626, whether or not the manifest says where it starts."""
+    name = image(f"WORKDIR {place}")
+    if (
+        docker("image", "inspect", "-f", "{{.Config.WorkingDir}}", name)
+        .lstrip("/")
+        .startswith(("proc", "sys", "dev"))
+    ):
+        for line in ("", 'working_dir = "/"'):
+            project.write(line, image=name)
+            error = project.refusal("import os; print(os.listdir('.'))")
+            assert codes(error) == {"image-workdir"}
+            assert not error.liftable
+    else:
+        pytest.fail("the engine changed the working directory")
+
+
+def test_a_link_as_working_directory_leads_nowhere(project: Project, image: Callable[..., str]) -> None:
+    """The control for what can be seen: a link in the image is resolved in the container."""
+    name = image("WORKDIR /here", files={"/here": "/proc/self/fd"})
+    project.write('working_dir = "/here"', image=name)
+    try:
+        result = project.run(
+            "import os; print(os.path.realpath('/'), os.path.exists('/etc/debian_version'))\n"
+            "print([os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')"
+            " if os.path.isdir(f'/proc/self/fd/{n}') and n not in '012'])"
+        )
+    except skill_magic.SkillError:
+        return
+    assert "/var/lib" not in result.stdout, result.stdout
+
+
+def test_a_loader_variable_and_a_gpu(engine: Engine, host: Host, image: Callable[..., str]) -> None:
+    """What a GPU's hook on the host would inherit (CVE-2025-23266); without a GPU it stays inside."""
+    name = image("ENV LD_PRELOAD=/workdir/evil.so")
+    facts = ensure(engine, name)
+    spec = RunSpec(skill="x", image=name, gpus=Gpus(count=-1), user="1:1", directory=host.directory)
+    assert [each.code for each in check_image(spec, facts, host)] == ["gpu-loader"]
+
+
+def test_a_loader_variable_alone_stays_inside(project: Project, image: Callable[..., str]) -> None:
+    name = image("ENV LD_PRELOAD=/workdir/evil.so")
+    project.write(image=name)
+    result = project.run("import os; print(os.environ['LD_PRELOAD'])")
+    assert "/workdir/evil.so" in result.stdout
+
+
+def test_the_images_volumes_are_gone_with_the_container(project: Project, image: Callable[..., str]) -> None:
+    name = image('VOLUME ["/data", "/other"]')
+    before = volumes()
+    project.write(image=name)
+    during = project.run("open('/data/x', 'w').close() if __import__('os').access('/data', 2) else None")
+    assert during.ok
+    assert volumes() - before == set()
+
+
+def test_labels_are_not_configuration(project: Project, image: Callable[..., str]) -> None:
+    labels = {
+        "skill-magic.keep": "true", "skill-magic.rm": "false", "skill-magic.session": "another",
+        "io.whalebrew.config.volumes": '["/etc:/etc"]', "com.docker.compose.project": "theirs",
+    }  # fmt: skip
+    name = image(*(f"LABEL {key}='{value}'" for key, value in labels.items()))
+    project.write(image=name)
+    result = project.run("print(open('/proc/self/mountinfo').read())")
+    assert result.ok
+    assert " /etc " not in result.stdout
+    assert docker("ps", "-aq", "--filter", f"ancestor={name}") == ""  # keep=true of the image had no effect
+
+
+def test_a_health_check_does_not_run(project: Project, image: Callable[..., str]) -> None:
+    name = image("HEALTHCHECK --interval=1s CMD touch /workdir/checked")
+    project.write(image=name)
+    assert project.run("import time; time.sleep(2.2)").ok
+    assert not (project.path / "checked").exists()
+
+
+def test_an_entrypoint_that_is_not_there(project: Project, image: Callable[..., str]) -> None:
+    name = image('ENTRYPOINT ["/no/such/program"]')
+    (project.path / "skills.toml").write_text(f'[skills.x.docker]\nimage = "{name}"\n')
+    result = skill_magic.run("x", directory=project.path, check=False)
+    assert result.exit_code == 127
+    assert "/no/such/program" in (result.error_text + result.stderr)
+
+
+@pytest.mark.parametrize("kind", ["link", "huge", "directory", "device-like"])
+def test_a_strange_passwd_file(person: Person, image: Callable[..., str], kind: str) -> None:
+    """It neither breaks a run nor is followed out of the image."""
+    files: dict[str, bytes | str] = {
+        "link": {"/etc/passwd": "/proc/1/root/etc/shadow"},
+        "huge": {"/etc/passwd": b"x" * (2 << 20)},
+        "directory": {"/etc/passwd": "/etc"},
+        "device-like": {"/etc/passwd": "/dev/zero"},
+    }[kind]  # type: ignore[assignment]
+    name = image(files=files)
+    person.project.write(image=name)
+    person.own()
+    begun = time.monotonic()
+    done = person.tool("import os; print(os.getuid()); print(open('/etc/passwd').read(9))")
+    assert time.monotonic() - begun < 20
+    if "EngineError: the engine could not start the container" not in done.stderr:
+        assert done.stdout.split()[0] == str(os.stat(person.home).st_uid), done.stderr
+    assert "$" not in done.stdout  # no hash of a password
+
+
+NAMED = [
+    ("nobody", "user-root"),
+    ("app:sneaky", "user-root-group"),
+    ("nobody:plain", "user-root"),
+    ("1234:sneaky", "user-root-group"),
+    ("missing", "user-unknown"),
+]
+
+
+@pytest.mark.parametrize("links", [False, True], ids=["file", "link"])
+def test_an_image_that_calls_root_nobody(person: Person, image: Callable[..., str], links: bool) -> None:
+    """A name in ``user`` means what the image's own files say; by them it is root, and needs root's grant."""
+    files: dict[str, bytes | str] = {"/etc/passwd": PASSWD, "/etc/group": GROUP}
+    if links:
+        files = {"/opt/p": PASSWD, "/opt/g": GROUP, "/etc/passwd": "../opt/p", "/etc/group": "/opt/g"}
+    name = image(files=files)
+    plant = "import os; open('planted', 'w').close(); os.chmod('planted', 0o4755); print(os.getuid())"
+    for user, code in NAMED:
+        person.project.write(f'user = "{user}"', 'extra_args = ["--cap-add=DAC_OVERRIDE"]', image=name)
+        person.own()
+        done = person.tool(plant)
+        assert done.returncode == 125, (user, done.stdout, done.stderr)
+        assert code in done.stderr, (user, done.stderr)
+        assert not (person.home / "project/planted").exists()
+    person.project.write('user = "app:plain"', image=name)
+    person.own()
+    done = person.tool("import os; print(os.getuid(), os.getgid())")
+    assert done.stdout == "1234 1234\n", done.stderr
+
+
+def test_the_images_own_user_is_root_in_disguise(person: Person, image: Callable[..., str]) -> None:
+    """``user = "image"`` needs the grant whatever the image says its user is."""
+    name = image("USER nobody", files={"/etc/passwd": PASSWD})
+    person.project.write('user = "image"', image=name)
+    person.own()
+    done = person.tool("print('must not run')")
+    assert done.returncode == 125
+    assert "user-image" in done.stderr
+
+
+def test_the_callers_uid_wins_over_the_images_user(person: Person, image: Callable[..., str]) -> None:
+    name = image("USER nobody", files={"/etc/passwd": PASSWD})
+    person.project.write(image=name)
+    person.own()
+    uid = os.stat(person.home).st_uid
+    assert person.tool("import os; print(os.getuid(), os.getgid())").stdout == f"{uid} {uid}\n"
+
+
+def test_another_image_under_the_same_tag(
+    project: Project, image: Callable[..., str], engine: Engine, host: Host, make_spec: Callable[..., RunSpec]
+) -> None:
+    """The container is made from the image that was looked at, not from what the tag names by then."""
+    name = image("ENV WHICH=good")
+    other = image("ENV WHICH=evil")
+
+    def move(facts: object) -> None:
+        docker("tag", other, name)
+
+    spec = make_spec("sh", "-c", "echo $WHICH", image=name)
+    with Run(engine, spec, host, check_image=move) as run:
+        said = b"".join(getattr(event, "data", b"") for event in run)
+    assert said == b"good\n"
+    left = subprocess.run(["docker", "image", "inspect", name], capture_output=True)
+    assert left.returncode == 0
