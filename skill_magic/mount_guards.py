@@ -17,6 +17,7 @@ import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from .host import Host
 from .policy_paths import Judge, identity, resolve
@@ -94,6 +95,17 @@ def _link(path: Path) -> str:
 
 def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> Iterator[Mount]:
     source = mount.source or ""
+    key = (source, mount.read_only, files)
+    if key not in judge.guards:
+        judge.guards[key] = tuple(_places_to_guard(source, mount.read_only, judge, host, files))
+    for sort, path in judge.guards[key]:
+        yield _mask(mount, path) if sort == "hide" else _over_itself(mount, path, read_only=sort == "keep")
+
+
+def _places_to_guard(
+    source: str, read_only: bool, judge: Judge, host: Host, files: tuple[Path, ...]
+) -> Iterator[tuple[Literal["hide", "keep", "between"], str]]:
+    """What to do with which path below ``source``, outer ones first."""
     done: list[str] = []
 
     def fresh(path: str) -> bool:
@@ -103,21 +115,23 @@ def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> 
         done.append(path)
         return True
 
-    secret = sorted(
-        {place for e in judge.contained(source, ("credential", "socket")) for place in _places(e.path)}
-    )
-    for path in secret:
+    def around(path: str) -> Iterator[tuple[Literal["between"], str]]:
+        if not read_only:
+            yield from (("between", place) for place in _between(source, path))
+
+    secrets = judge.contained(source, ("credential", "socket"))
+    for path in sorted({place for entry in secrets for place in _places(entry.path)}):
         if fresh(path):
-            yield _mask(mount, path)
-    if mount.read_only:
+            yield from around(path)
+            yield "hide", path
+    if read_only:
         return
-    code = {place for e in judge.contained(source, ("code",)) for place in _places(e.path)}
+    code = {place for entry in judge.contained(source, ("code",)) for place in _places(entry.path)}
     code.update(real for path in _code(source, host, files) for real in _places(path))
     for path in sorted(code):
         if fresh(path):
-            for between in _between(source, path):
-                yield _over_itself(mount, between, read_only=False)
-            yield _over_itself(mount, path, read_only=True)
+            yield from around(path)
+            yield "keep", path
 
 
 def run_later(host: Host, files: Iterable[Path] = ()) -> tuple[str, ...]:

@@ -58,6 +58,9 @@ class Judge:
         self.home_project = home_project
         self.homes = {fold(str(host.home)), fold(resolve(str(host.home)))}
         self._inodes: dict[Identity, list[tuple[Entry, Relation]]] | None = None
+        self._known: dict[tuple[str, str, bool, bool], Hit | None] = {}
+        #: What ``mount_guards`` has found out, by mounted folder: one look serves all skills of a check.
+        self.guards: dict[tuple[object, ...], tuple[tuple[str, str], ...]] = {}
 
     def hit(
         self, declared: str, resolved: str, *, read_only: bool = False, notebook: bool = False
@@ -72,6 +75,12 @@ class Judge:
         :param notebook: it is the notebook's own directory, which may be a directory directly below
             ``/home``.
         """
+        key = (declared, resolved, read_only, notebook)
+        if key not in self._known:
+            self._known[key] = self._find(*key)
+        return self._known[key]
+
+    def _find(self, declared: str, resolved: str, read_only: bool, notebook: bool) -> Hit | None:
         lexical = self._lexical(declared)
         if lexical is not None:
             return lexical

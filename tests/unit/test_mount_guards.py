@@ -239,6 +239,17 @@ def test_read_write_on_a_parent_also_protects_code(host: Host) -> None:
     assert found["/c/gh"].kind == "mask"
 
 
+def test_the_parent_of_what_is_hidden_cannot_be_moved_away(tmp_path: Path) -> None:
+    # Else a tool could put another ~/.config/autostart in its place.
+    host = make_host(tmp_path, directory=tmp_path / "home/u")
+    (host.home / ".config/autostart").mkdir(parents=True)
+    found = guards(host, mounts.project_mount(host))
+    assert (found["/workdir/.config"].kind, found["/workdir/.config"].read_only) == ("bind", False)
+    assert found["/workdir/.config/autostart"].kind == "mask"
+    assert list(found).index("/workdir/.config") < list(found).index("/workdir/.config/autostart")
+    assert "/w/.config" not in guards(host, bind(host, "${HOME}:/w:ro"))
+
+
 def test_the_home_directory_as_project(tmp_path: Path) -> None:
     host = make_host(tmp_path, directory=tmp_path / "home/u")
     for name in (".ssh", ".config/gh", ".git"):
@@ -248,6 +259,7 @@ def test_the_home_directory_as_project(tmp_path: Path) -> None:
     found = guards(host, mounts.project_mount(host))
     assert {target: mount.kind for target, mount in found.items()} == {
         "/workdir/.ssh": "mask",
+        "/workdir/.config": "bind",
         "/workdir/.config/gh": "mask",
         "/workdir/.bashrc": "mask",
         "/workdir/.gitconfig": "bind",

@@ -125,7 +125,8 @@ def _hop(path: str, at: int, host: Host) -> str:
     prefix, rest = "/".join(parts[:index]) or "/", parts[index:]
     folder = tempfile.mkdtemp(dir=host.directory / "data")
     link = os.path.join(folder, "l")
-    os.symlink(prefix if at % 2 else os.path.relpath(prefix, os.path.realpath(folder)), link)
+    up = "../" * (len(Path(folder).parts) - 1)
+    os.symlink(prefix if at % 2 else f"{up}{prefix.lstrip('/')}", link)
     return "/".join([link, *rest])
 
 
