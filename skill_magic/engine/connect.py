@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, EngineUnavailable
-from .failures import os_error, translate
+from .failures import os_error, tls_error, translate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,9 @@ CONNECT_TIMEOUT = 5.0
 CALL_TIMEOUT = 120.0
 """Seconds for one call. Long, because a slow disk can hold up a create; a dead engine is found by its own
 watch."""
+
+ASKING = "1.41"
+"""The API version of a client that only asks for the version."""
 
 _engines: dict[tuple[int, str, str], Engine] = {}
 _lock = threading.Lock()
@@ -158,20 +161,30 @@ def _client(address: EngineAddress) -> Any:
             problem="no-client",
         )
     _knock(address)
+    options: dict[str, Any] = {"base_url": address.url, "timeout": int(CONNECT_TIMEOUT)}
     try:
-        client: Any = docker.APIClient(
-            base_url=address.url,
-            version="auto",
-            timeout=int(CONNECT_TIMEOUT),
-            tls=_tls(address.tls, verify=address.tls_verify) if address.tls is not None else False,
-        )
-    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        if address.tls is not None:
+            options["tls"] = _tls(address.tls, verify=address.tls_verify)
+        # docker-py would ask for the version before its client can be told how to ask.
+        first = _tuned(docker.APIClient(version=ASKING, **options), address)
+        version = str(first.version(api_version=False)["ApiVersion"])
+        client = _tuned(docker.APIClient(version=version, **options), address)
+    except (docker.errors.DockerException, requests.RequestException, OSError, KeyError, TypeError) as error:
         raise _unavailable(address, error) from error
     client.timeout = CALL_TIMEOUT
+    return client
+
+
+def _tuned(client: Any, address: EngineAddress) -> Any:
+    import requests
+
+    # Else the environment's REQUESTS_CA_BUNDLE would win over the certificates of the engine, .netrc would be
+    # looked through on every call, and a local socket would be asked of a proxy.
+    client.trust_env = False
     if address.socket is not None:
-        # No proxy and no .netrc concern a local socket; looking for them costs time on every call.
-        client.trust_env = False
         client.mount("http+docker://", _adapter(address.socket))
+    else:
+        client.proxies.update(requests.utils.get_environ_proxies(client.base_url))  # as docker itself does
     return client
 
 
@@ -222,6 +235,14 @@ def _unavailable(address: EngineAddress, error: Exception) -> EngineUnavailable:
     where = f"{address.url} ({address.source})"
     found = os_error(error)
     number = found.errno if found is not None else None
+    secure = tls_error(error)
+    if secure is not None:
+        return EngineUnavailable(
+            f"no trusted connection to the Docker engine at {where}: {secure.reason or secure}",
+            f"Check the certificates in {address.tls or 'DOCKER_CERT_PATH'}: ca.pem must be of the engine's "
+            "authority, cert.pem of one that the engine accepts.",
+            problem="no-permission",
+        )
     if number in (errno.EACCES, errno.EPERM):
         return EngineUnavailable(
             f"no permission to talk to the Docker engine at {where}",

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ssl
 from collections.abc import Iterator
 
 from ..errors import EngineError, EngineLost
 
 __all__ = ["explain", "os_error", "silent", "translate"]
+
+
+def _below(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    stack: list[object] = [error]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, BaseException) and id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            stack += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
 
 
 def explain(error: BaseException) -> str:
@@ -23,18 +35,16 @@ def explain(error: BaseException) -> str:
 def os_error(error: BaseException) -> OSError | None:
     """The operating system's error at the bottom of a requests or urllib3 exception, which wrap it several
     deep."""
-    seen: set[int] = set()
-    stack: list[object] = [error]
-    while stack:
-        item = stack.pop()
-        if id(item) in seen or not isinstance(item, BaseException):
-            continue
-        seen.add(id(item))
-        # requests' own exceptions are OSErrors too; only one with an errno comes from the system.
-        if isinstance(item, OSError) and isinstance(item.errno, int):
+    for item in _below(error):
+        # requests' own exceptions are OSErrors too, without an errno; OpenSSL's are, with one of its own.
+        if isinstance(item, OSError) and isinstance(item.errno, int) and not isinstance(item, ssl.SSLError):
             return item
-        stack += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
     return None
+
+
+def tls_error(error: BaseException) -> ssl.SSLError | None:
+    """The TLS library's error below a requests or urllib3 exception."""
+    return next((item for item in _below(error) if isinstance(item, ssl.SSLError)), None)
 
 
 def silent(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ Never the engine's own automatic removal: the reason why a container died must s
 from __future__ import annotations
 
 import re
+import signal
 import threading
 import time
 import uuid
@@ -20,7 +21,7 @@ from ..events import Finished, Note, Output, Started
 from ..findings import Violation
 from . import images, made, passwd, session
 from .channel import Channel
-from .ending import exit_code_of, finished
+from .ending import exit_code_of, finished, seconds
 from .failures import explain, translate
 from .removal import remove, remove_later
 from .stream import Attachment, Response
@@ -37,6 +38,11 @@ __all__ = ["Life"]
 WAIT = 5.0
 """Seconds of one call that waits for the tool's end; then the next, so that a lost engine is noticed in
 between."""
+
+KILLED = 128 + signal.SIGKILL
+
+NOTE = 0.3
+"""Seconds that an engine may need to note why the kernel killed a tool."""
 
 KEPT_LOG = {"max-size": "20m", "max-file": "2"}
 
@@ -225,9 +231,14 @@ class Life:
                 raise _NotStartedError(explain(error), code) from error
 
     def _feed(self, attachment: Attachment) -> None:
-        threading.Thread(
-            target=attachment.send, args=(self._stdin,), name=f"skill-magic-stdin-{self.name}", daemon=True
-        ).start()
+        def work() -> None:
+            try:
+                attachment.send(self._stdin)
+            except Exception as error:  # a file of the caller's: whatever its `read` raises
+                self.channel.put(Note(f"the input broke off: {error}"))
+
+        name = f"skill-magic-stdin-{self.name}"
+        threading.Thread(target=work, name=name, daemon=True).start()
 
     def _drain(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
@@ -252,7 +263,21 @@ class Life:
                     # urllib3 tells a timeout while reading the body as a broken connection.
                     if "timed out" not in str(error).lower():
                         raise
-            return dict(state)
+            state = dict(state)
+            if state.get("ExitCode") == KILLED and not self.stopper.signalled:
+                state["OOMKilled"] = state.get("OOMKilled") or self._ran_out_of_memory(state)
+            return state
+
+    def _ran_out_of_memory(self, state: Mapping[str, Any]) -> bool:
+        """Whether the engine has noted that the kernel killed for want of memory. Its note can come later
+        than the end itself, and is then missing in the state but among the events."""
+        filters = {"container": self.container, "event": "oom"}
+        # By the engine's clock, which is not ours.
+        since, until = seconds(state.get("StartedAt")) - 1, seconds(state.get("FinishedAt")) + NOTE
+        events = self.engine.api.events(
+            since=f"{since:.3f}", until=f"{until:.3f}", filters=filters, decode=True
+        )
+        return any(event.get("status") == "oom" for event in events)
 
     def _finish(self, state: Mapping[str, Any] | None) -> None:
         """Tell the end; ``None``: of a tool that was stopped before it was started."""

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from ..errors import EngineLost
 from . import session
 from .channel import Channel
 from .failures import lost
@@ -30,8 +29,12 @@ __all__ = ["Run"]
 
 Reason = Literal["stopped", "timeout", "killed"]
 
-STOP_LIMIT = 5.0
-"""Seconds after a stop when an engine that has done nothing about it counts as lost."""
+STOP_LIMIT = 15.0
+"""Seconds after a stop when an engine that answers, but has not brought the run to its end, counts as
+lost."""
+
+CLOSE_LIMIT = 5.0
+"""Seconds that :meth:`Run.close` waits by default."""
 
 
 class Run:
@@ -140,7 +143,7 @@ class Run:
             self._stop_time = time.monotonic()
         self._stopper.stop(state)
 
-    def close(self, timeout: float = STOP_LIMIT) -> None:
+    def close(self, timeout: float = CLOSE_LIMIT) -> None:
         """Kill what still runs and wait until the container is gone, at most ``timeout`` seconds.
 
         Events that were not read are dropped. Does nothing to a run that is over.
@@ -175,5 +178,4 @@ class Run:
         # with it.
         if self._stop_time is None or time.monotonic() - self._stop_time < STOP_LIMIT or self._life.over:
             return
-        error: EngineLost = lost()
-        self._channel.close(error)
+        self._life.lose(lost())

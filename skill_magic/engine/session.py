@@ -103,7 +103,7 @@ class Session:
             dog = self._watchdogs.get(url)
             if dog is not None and dog.poll() is None:
                 return
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, TypeError):
                 self._watchdogs[url] = _start_watchdog(engine, self.id)
 
     def _at_exit(self) -> None:

@@ -98,15 +98,27 @@ class Attachment:
         """Write all of ``source`` to the tool's standard input, then close that. Blocks; run it in a
         thread."""
         assert self._write is not None  # noqa: S101 - attached without stdin there is nothing to send to
-        # A tool may end without having read all of its input.
-        with contextlib.suppress(OSError):
+        try:
             for piece in pieces(source):
-                self._write.sendall(piece)
-        if self._output:
-            with contextlib.suppress(OSError):
-                self._write.shutdown(socket.SHUT_WR)
-        else:
-            self.close()
+                try:
+                    self._write.sendall(piece)
+                except OSError:
+                    break  # the tool has ended without reading all of its input
+        finally:
+            if self._output:
+                with contextlib.suppress(OSError):
+                    self._write.shutdown(socket.SHUT_WR)
+            else:
+                self._say_goodbye()
+                self.close()
+
+    def _say_goodbye(self) -> None:
+        # The end of a TLS connection has to be said, or the engine may take what it read for cut off.
+        unwrap = getattr(self._socket, "unwrap", None)
+        if unwrap is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._socket.settimeout(5.0)
+                unwrap()
 
     def close(self) -> None:
         """Let go; wakes the threads that read or write. Safe to call from any thread, any number of times."""

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,12 +19,21 @@ import pytest
 
 from skill_magic.engine import Engine, Run, connect
 from skill_magic.errors import EngineUnavailable
-from skill_magic.events import Output
+from skill_magic.events import Finished, Output, Started
 from skill_magic.host import EngineAddress, Host
+
+from .relay import Relay
 
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
+
+
+CERTIFICATES = """
+req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -out ca.pem -days 2 -subj /CN=test-ca
+req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=me -addext subjectAltName=IP:127.0.0.1
+x509 -req -in csr.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -out cert.pem -days 2 -copy_extensions copy
+"""
 
 
 def refusal(host: Host, url: str, **fields: Any) -> EngineUnavailable:
@@ -149,6 +159,53 @@ def test_certificates_that_are_missing(host: Host, tmp_path: Path) -> None:
     assert "key.pem" in error.message
 
 
+def test_over_tls_with_certificates(host: Host, make_spec: Callable[..., Any], tmp_path: Path) -> None:
+    assert host.engine is not None
+    assert host.engine.socket is not None
+    for command in CERTIFICATES.strip().splitlines():
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    relay = Relay(tmp_path / "unused", host.engine.socket, tls=context)
+    address = EngineAddress(f"tcp://127.0.0.1:{relay.port}", "DOCKER_HOST", tls=tmp_path)
+    engine = connect(dataclasses.replace(host, engine=address))
+    assert not engine.local
+    text = os.urandom(3 << 20)
+    events = list(Run(engine, make_spec("cat", timeout=60.0), host, stdin=text))
+    assert b"".join(event.data for event in events if isinstance(event, Output)) == text
+    assert isinstance(events[-1], Finished)
+    assert events[-1].state == "finished"
+    run = Run(engine, make_spec("sleep", "60"), host)
+    while not isinstance(run.next(10), Started):
+        pass
+    run.stop()
+    *_, last = run
+    assert isinstance(last, Finished)
+    assert last.state == "stopped"
+    relay.cut()
+
+
+def test_an_engine_that_another_authority_vouches_for(host: Host, tmp_path: Path) -> None:
+    for command in CERTIFICATES.strip().splitlines():
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    assert host.engine is not None
+    assert host.engine.socket is not None
+    relay = Relay(tmp_path / "unused", host.engine.socket, tls=context)
+    subprocess.run(
+        ["openssl", *CERTIFICATES.strip().splitlines()[0].split()],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    error = refusal(host, f"tcp://127.0.0.1:{relay.port}", tls=tmp_path)
+    assert error.problem == "no-permission"
+    assert "ca.pem" in error.hint
+    relay.cut()
+
+
 def test_the_persons_proxies_stay_out_of_the_container(
     host: Host, make_spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +221,18 @@ def test_the_persons_proxies_stay_out_of_the_container(
     text = b"".join(event.data for event in events if isinstance(event, Output)).lower()
     assert b"path=" in text
     assert b"proxy" not in text
+
+
+def test_a_broken_docker_configuration(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_spec: Callable[..., Any]
+) -> None:
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"auths": {"x": ')
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    monkeypatch.setattr(importlib.import_module("skill_magic.engine.connect"), "_engines", {})
+    events = list(Run(connect(host), make_spec("echo", "hi"), host))
+    assert Output("stdout", b"hi\n") in events, "docker itself goes on without it"
 
 
 def test_importing_the_room_imports_no_client() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from skill_magic.engine import Engine, Run, containers
 from skill_magic.errors import EngineError
-from skill_magic.events import Finished, Output, Started
+from skill_magic.events import Finished, Note, Output, Started
 from skill_magic.host import Host
 from skill_magic.spec import Limits
 
@@ -81,6 +81,16 @@ def test_a_tool_that_does_not_read_its_stdin(go: Callable[..., Any]) -> None:
     outcome = go("echo", "done", stdin=b"x" * (50 * MIB))
     assert outcome.stdout == b"done\n"
     assert outcome.finished.state == "finished"
+
+
+def test_an_input_that_breaks_off_is_told(go: Callable[..., Any]) -> None:
+    class Broken(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            raise OSError("the disk is gone")
+
+    outcome = go("cat", stdin=Broken(), timeout=20.0)
+    assert outcome.finished.state == "finished"
+    assert [note.text for note in outcome.of(Note)] == ["the input broke off: the disk is gone"]
 
 
 def test_a_tool_that_closes_its_streams_and_goes_on(go: Callable[..., Any]) -> None:
