@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from .findings import Violation
 
 if TYPE_CHECKING:
     from .host import Host
+    from .manifest_file import Layer
 
 Origin = Literal["project", "user", "bundled"]
 
@@ -122,7 +124,7 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     :param explicit: a manifest that takes the project's place; relative to the notebook's directory.
     :raises ManifestError: where ``explicit`` is not there.
     """
-    from .manifest_file import Layer, read
+    from .manifest_file import read
 
     searched: list[Path] = []
     own = host.config_dir / NAMES[0]
@@ -138,7 +140,7 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     searched.append(own)
     if os.path.lexists(own):
         layers.append(read(own, "user", owner=host.uid))
-    layers.append(read(BUNDLED, "bundled"))
+    layers.append(_bundled(BUNDLED))
 
     skills: dict[str, Skill] = {}
     faults: dict[str, tuple[Violation, ...]] = {}
@@ -157,6 +159,14 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     files = tuple(layer.file for layer in layers)
     broken = next((layer.broken for layer in layers if layer.broken), ())
     return Manifests(skills, faults, files, tuple(searched), broken)
+
+
+@lru_cache(maxsize=1)
+def _bundled(file: Path) -> Layer:
+    """The catalog, read once: it comes with the package and does not change under it."""
+    from .manifest_file import read
+
+    return read(file, "bundled")
 
 
 def _explicit(path: Path) -> Path:
