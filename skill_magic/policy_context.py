@@ -52,6 +52,5 @@ class Context:
     ) -> Violation:
         """A refusal; where a grant can lift it, the way out is the command that asks for it."""
         if grant is not None:
-            ask = f"Run `skill trust {self.spec.skill}` to be asked about it."
-            fix = f"{fix} {ask}".strip()
+            fix = f"{fix} allow it: `skill trust {self.spec.skill}`."
         return Violation(code, field, self.shown(value), self.shown(reason), fix, grant, kind=kind)

@@ -38,7 +38,7 @@ def reference(context: Context) -> Iterator[Violation]:
             "image",
             image,
             "This names an image of this machine by its id, which may be somebody's private one.",
-            "Write NAME:TAG or NAME@sha256:DIGEST, or:",
+            "Write NAME:TAG or NAME@sha256:DIGEST, or",
             grant=f"image:{image}",
         )
         return
@@ -49,7 +49,7 @@ def reference(context: Context) -> Iterator[Violation]:
             "image",
             image,
             f"The registry {registry} is not one of those that need no grant.",
-            "Name an image of a known registry, list this one under registries in policy.toml, or:",
+            "Name an image of a known registry, list this one under registries in policy.toml, or",
             grant=f"registry:{registry}",
         )
     if context.settings.strict and not re.search(r"@sha256:[0-9a-f]{64}$", image):
@@ -84,7 +84,7 @@ def facts(context: Context, image: ImageFacts) -> Iterator[Violation]:
                     "image",
                     f"{name}=…",
                     f"The image sets {name}, which reaches the hook that prepares the GPU on the host.",
-                    "Use another image, or:",
+                    "Use another image, or",
                     grant=f"gpu-env:{name}",
                 )
     if spec.user is None:

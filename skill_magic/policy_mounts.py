@@ -72,7 +72,7 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
             where,
             shown,
             "The engine runs on another machine, so this path names that machine's files.",
-            "Use a local engine, or:",
+            "Use a local engine, or",
             grant="remote-mounts",
         )
     kind = file_type(source)
@@ -121,7 +121,7 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
                 where,
                 shown,
                 f"The host runs later what is written into {os.path.relpath(code, root)}.",
-                "Mount it read-only (:ro), or:",
+                "Mount it read-only (:ro), or",
                 grant=f"mount:rw:{context.path(mount, source)}",
             )
         return
@@ -131,7 +131,7 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
             where,
             shown,
             "It lies outside the notebook's directory and could be changed.",
-            "Mount it read-only (:ro), or:",
+            "Mount it read-only (:ro), or",
             grant=f"mount:rw:{context.path(mount, source)}",
         )
     elif context.spec.network != "none":
@@ -140,7 +140,7 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
             where,
             shown,
             "It lies outside the notebook's directory and could be sent over the network.",
-            'Write network = "none", or:',
+            'Write network = "none", or',
             grant=f"mount:ro:{context.path(mount, source)}",
         )
 

@@ -26,7 +26,7 @@ def network(context: Context) -> Iterator[Violation]:
                 where,
                 name,
                 "The strict profile asks before a skill gets a network.",
-                'Write network = "none", or:',
+                'Write network = "none", or',
                 grant="network:bridge",
             )
         return
@@ -67,7 +67,7 @@ def secrets(context: Context) -> Iterator[Violation]:
                 where,
                 f"${{{name}}}",
                 f"The host's variable {name} would be in a container that has a network.",
-                'Write network = "none", or:',
+                'Write network = "none", or',
                 grant=f"env:{name}",
             )
 
@@ -84,7 +84,7 @@ def loader(context: Context) -> Iterator[Violation]:
                 variable.field or "environment",
                 f"{variable.name}=…",
                 f"{variable.name} reaches the hook that prepares the GPU, which runs on the host as root.",
-                "Set it inside the container, with a wrapper as entrypoint, or:",
+                "Set it inside the container, with a wrapper as entrypoint, or",
                 grant=f"gpu-env:{variable.name}",
             )
         elif name.startswith("NVIDIA_") and not (
@@ -95,7 +95,7 @@ def loader(context: Context) -> Iterator[Violation]:
                 variable.field or "environment",
                 f"{variable.name}=…",
                 f"{variable.name} tells the GPU runtime what to hand over, past the key gpus.",
-                "Use the key gpus, or:",
+                "Use the key gpus, or",
                 grant=f"gpu-env:{variable.name}",
             )
 
@@ -108,6 +108,6 @@ def gpus(context: Context) -> Iterator[Violation]:
             context.spec.gpus.field or "gpus",
             "gpus",
             "The strict profile asks before a skill gets a GPU.",
-            "Leave gpus out, or:",
+            "Leave gpus out, or",
             grant="gpus",
         )

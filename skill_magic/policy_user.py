@@ -40,7 +40,7 @@ def user(context: Context) -> Iterator[Violation]:
                 f"group_add[{index}]",
                 group,
                 f"The group {group} of the host may read and write what is shared with it.",
-                "Leave it out, or:",
+                "Leave it out, or",
                 grant=f"group-add:{group}",
             )
 
@@ -55,7 +55,7 @@ def identity(context: Context, name: str | None, where: str) -> Iterator[Violati
             where,
             "image",
             "The image's own user is root in most images.",
-            "Leave user out to run as yourself, or:",
+            "Leave user out to run as yourself, or",
             grant="uid0",
         )
         return
@@ -66,7 +66,7 @@ def identity(context: Context, name: str | None, where: str) -> Iterator[Violati
             where,
             name,
             "Root in the container can leave setuid-root files in a folder of the host.",
-            "Leave user out to run as yourself, or:",
+            "Leave user out to run as yourself, or",
             grant="uid0",
         )
     elif _zero(gid):
@@ -75,7 +75,7 @@ def identity(context: Context, name: str | None, where: str) -> Iterator[Violati
             where,
             name,
             "Group 0 may read and write what the host shares with root's group.",
-            "Leave the group out, or:",
+            "Leave the group out, or",
             grant="gid0",
         )
 
@@ -135,7 +135,7 @@ def account(context: Context, passwd: str, group: str) -> Iterator[Violation]:
             spec.user_field,
             spec.user,
             f"In this image {spec.user} is root.",
-            "Leave user out to run as yourself, or:",
+            "Leave user out to run as yourself, or",
             grant="uid0",
         )
     elif gid == "0" and ":" in spec.user:
@@ -144,7 +144,7 @@ def account(context: Context, passwd: str, group: str) -> Iterator[Violation]:
             spec.user_field,
             spec.user,
             f"In this image {spec.user} has root's group.",
-            "Leave the group out, or:",
+            "Leave the group out, or",
             grant="gid0",
         )
 
