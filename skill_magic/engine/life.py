@@ -7,12 +7,13 @@ Never the engine's own automatic removal: the reason why a container died must s
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -167,6 +168,9 @@ class Life:
 
         found = self._inspect()
         unlike = differences(body, found, podman=self.engine.podman)
+        if self.engine.podman:
+            # It never says that standard input closes with its first reader, and does it all the same.
+            unlike = [text for text in unlike if not text.startswith("Config.StdinOnce:")]
         if found.get("Image") != facts.id:
             unlike.append(f"Image: {facts.id} was looked at, {found.get('Image')} would run")
         if unlike:
@@ -191,17 +195,19 @@ class Life:
         from ..mounts import recheck
 
         assert self.container is not None  # noqa: S101 - it was just created
-        with translate("attach to the container"):
-            # Over TLS one connection can neither be closed by half nor be used by two threads at once.
-            apart = self.spec.stdin and self.engine.address.tls is not None
-            output = Attachment(self.engine.api, self.container, stdin=self.spec.stdin and not apart)
-            self._streams.append(output)
-            feed = output
-            if apart:
-                feed = Attachment(self.engine.api, self.container, stdin=True, output=False)
-                self._streams.append(feed)
         try:
-            self._start()
+            with self._starting("attach to"):
+                # Over TLS one connection can neither be closed by half nor be used by two threads at once.
+                apart = self.spec.stdin and self.engine.address.tls is not None
+                feed = output = Attachment(
+                    self.engine.api, self.container, stdin=self.spec.stdin and not apart
+                )
+                self._streams.append(output)
+                if apart:
+                    feed = Attachment(self.engine.api, self.container, stdin=True, output=False)
+                    self._streams.append(feed)
+            with self._starting("start"):
+                self.engine.api.start(self.container)
             recheck(self.spec, started=True)
             self.started = time.monotonic()
             self.running.set()
@@ -217,13 +223,14 @@ class Life:
             for stream in self._streams:
                 stream.close()
 
-    def _start(self) -> None:
+    @contextlib.contextmanager
+    def _starting(self, doing: str) -> Iterator[None]:
+        """Errors of a program that cannot be executed; Podman tells them when one attaches already."""
         import docker.errors
 
-        assert self.container is not None  # noqa: S101 - it was just created
-        with translate("start the container"):
+        with translate(f"{doing} the container"):
             try:
-                self.engine.api.start(self.container)
+                yield
             except docker.errors.APIError as error:
                 code = exit_code_of(explain(error))
                 if code is None:
