@@ -1,32 +1,25 @@
-"""Images: what the engine has, and pulling what it lacks."""
+"""Images: what the engine has of one, and whether it can give it a GPU."""
 
 from __future__ import annotations
 
 import os
-import queue
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import EngineError, GpuUnavailable, ImageError
-from ..events import Pulling
+from ..errors import GpuUnavailable, ImageError
 from ..spec import ImageFacts
-from .failures import explain, lost, silent, translate
-from .progress import Progress
-from .stream import Response
+from .failures import translate
+from .pull import fetch, image_error
 
 if TYPE_CHECKING:
+    from ..events import Pulling
     from .connect import Engine
 
 __all__ = ["ensure", "inspect", "require_gpu"]
 
 Pull = Literal["missing", "never", "always"]
-
-INTERVAL = 0.1
-"""Seconds between two reports of progress, and between two looks at whether to go on."""
 
 
 def ensure(
@@ -55,7 +48,7 @@ def ensure(
                 f"Leave out `--pull never`, or fetch it first: `docker pull {image}`.",
                 problem="not-local",
             )
-    _pull(engine, image, platform, emit, cancelled)
+    fetch(engine, image, platform, emit, cancelled)
     facts = inspect(engine, image, platform=platform)
     if facts is None:
         raise ImageError(
@@ -81,7 +74,7 @@ def inspect(engine: Engine, image: str, *, platform: str | None = None) -> Image
         except docker.errors.APIError as error:
             if error.status_code != 400:
                 raise
-            raise _image_error(image, platform, error) from error  # not the name of an image
+            raise image_error(image, platform, error) from error  # not the name of an image
     return facts_of(found, image) if _fits(found, platform) else None
 
 
@@ -175,191 +168,6 @@ def _fits(found: Mapping[str, Any], platform: str | None) -> bool:
     variant = str(found.get("Variant") or "").lower()
     # "v8" is what every arm64 is; engines leave it out as often as not.
     return len(parts) < 3 or not variant or parts[2] == variant or (parts[2], variant) == ("v8", "")
-
-
-def _pull(
-    engine: Engine,
-    image: str,
-    platform: str | None,
-    emit: Callable[[Pulling], None],
-    cancelled: Callable[[], bool],
-) -> None:
-    job = _Job(engine, image, platform)
-    progress = Progress(image)
-    last = 0.0
-    emit(progress.event())
-    try:
-        while True:
-            try:
-                item = job.items.get(timeout=INTERVAL)
-            except queue.Empty:
-                item = {}
-            if item is None:
-                break
-            if isinstance(item, BaseException):
-                raise _image_error(image, platform, item)
-            if cancelled():
-                raise ImageError(
-                    f"the pull of {image} was stopped", "Run it again to go on.", problem="stopped"
-                )
-            if "error" in item:
-                raise _image_error(image, platform, EngineError(str(item["error"])))
-            if progress.update(item) and time.monotonic() - last >= INTERVAL:
-                last = time.monotonic()
-                emit(progress.event())
-    finally:
-        job.close()
-    emit(progress.event())
-
-
-class _Job:
-    # The pull in a thread of its own: the engine may be silent for long, and an interrupt must not wait for
-    # it.
-
-    def __init__(self, engine: Engine, image: str, platform: str | None) -> None:
-        self.items: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._response: Response | None = None
-        self._closed = False
-        self._arguments = (engine, image, platform)
-        threading.Thread(target=self._work, name="skill-magic-pull", daemon=True).start()
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            response = self._response
-        if response is not None:
-            response.close()
-
-    def _work(self) -> None:
-        try:
-            response = _request(*self._arguments)
-            with self._lock:
-                self._response = response
-                closed = self._closed
-            if closed:
-                response.close()
-            for item in response.objects():
-                self.items.put(item)
-            response.close()
-        except BaseException as error:
-            self.items.put(error)
-        else:
-            self.items.put(None)
-
-
-def _request(engine: Engine, image: str, platform: str | None) -> Response:
-    from docker.utils import parse_repository_tag
-
-    repository, tag = parse_repository_tag(image)
-    params = {"fromImage": repository, "tag": tag or "latest"}
-    if platform:
-        params["platform"] = platform
-    return Response(engine.api, "POST", "/images/create", params, _authentication(engine, repository))
-
-
-def _authentication(engine: Engine, repository: str) -> dict[str, str]:
-    import docker.auth
-    import docker.errors
-
-    # The file may have changed since the client was made: `docker login` in a terminal must not need a new
-    # kernel.
-    engine.api.reload_config()
-    registry, _ = docker.auth.resolve_repository_name(repository)
-    try:
-        header = docker.auth.get_config_header(engine.api, registry)
-    except (docker.errors.DockerException, OSError) as error:
-        raise ImageError(
-            f"the credentials for {registry} cannot be read: {explain(error)}",
-            "A credential helper named in ~/.docker/config.json (`credsStore`, `credHelpers`) does not work. "
-            "Install it, or take its entry out of that file.",
-            problem="denied",
-        ) from error
-    if not header:
-        return {}
-    return {"X-Registry-Auth": header.decode("ascii")}
-
-
-_UNREACHABLE = (
-    "no such host",
-    "dial tcp",
-    "i/o timeout",
-    "connection refused",
-    "connection reset",
-    "network is unreachable",
-    "no route to host",
-    "tls handshake",
-    "client.timeout",
-    "deadline exceeded",
-    "request canceled while waiting",
-    "server gave http response to https client",
-    "x509:",
-    "proxyconnect",
-    "temporary failure in name resolution",
-    "server misbehaving",
-    "unexpected eof",
-)
-
-
-def _image_error(image: str, platform: str | None, error: BaseException) -> BaseException:
-    """The error of a failed pull, told apart by the engine's words: it has no codes for them."""
-    if isinstance(error, ImageError):
-        return error
-    if silent(error):
-        return lost(error)
-    words = explain(error)
-    low = words.lower()
-    problem, message, hint = "failed", f"the image {image} could not be pulled: {words}", "See `docker pull`."
-    if "toomanyrequests" in low or "rate limit" in low or "too many requests" in low:
-        problem = "rate-limit"
-        message = f"the registry of {image} allows no more pulls for now (rate limit)"
-        hint = "Wait some hours, or `docker login`: accounts may pull more often."
-    elif "no space left" in low or "disk quota exceeded" in low:
-        problem = "no-space"
-        message = f"no space left on the engine's disk for {image}"
-        hint = "`docker system df` shows what takes it, `docker image prune` frees some."
-    elif (
-        "no matching manifest" in low
-        or "no match for platform" in low
-        or "does not match the specified platform" in low
-        or "cannot be used on" in low
-    ):
-        problem = "platform"
-        message = f"there is no {image} for {platform or 'the platform of this machine'}: {words}"
-        hint = "Choose another tag, or set `platform` to one the image has and the engine can emulate."
-    elif "pull access denied" in low:
-        problem = "denied"
-        message = f"there is no public image {image}: its repository does not exist or needs a login"
-        hint = "Check its spelling; for a private one, `docker login` first."
-    elif (
-        "unauthorized" in low
-        or "authentication required" in low
-        or "access denied" in low
-        or "forbidden" in low
-    ):
-        problem = "denied"
-        message = f"the registry refuses the image {image}: {words}"
-        hint = "`docker login` to that registry with an account that may pull it."
-    elif any(mark in low for mark in _UNREACHABLE):
-        problem = "unreachable"
-        message = f"the registry of {image} cannot be reached: {words}"
-        hint = (
-            "Check the network and the proxy of the engine; an image that is here already needs no registry."
-        )
-    elif (
-        "manifest unknown" in low
-        or "not found" in low
-        or "name unknown" in low
-        or "repository name not known" in low
-    ):
-        problem = "unknown"
-        message = f"the registry has no image {image}"
-        hint = "Check its name and tag on the registry's page."
-    elif "invalid reference" in low or "invalid tag" in low or "invalid repository" in low:
-        problem = "unknown"
-        message = f"{image!r} is not the name of an image: {words}"
-        hint = "Names look like `python:3.12-slim` or `ghcr.io/owner/name:tag`, in lower case."
-    return ImageError(message, hint, problem=problem)
 
 
 def _for(platform: str | None) -> str:

@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import EngineError, EngineLost, PolicyError
+from ..errors import EngineError, EngineLost
 from ..events import Finished, Note, Output, Started
-from ..findings import Violation
-from . import images, made, passwd, session
+from . import images, passwd, session
 from .channel import Channel
 from .ending import exit_code_of, finished, seconds
 from .failures import explain, translate
+from .gates import check_made
 from .removal import remove, remove_later
 from .stream import Attachment, Response
 from .watch import Watch
@@ -134,7 +134,7 @@ class Life:
             with translate("create the container"):
                 answer = self.engine.api.create_container_from_config(body, self.name, self.spec.platform)
             self.container = answer["Id"]
-            self._compare(body, facts)
+            check_made(self.engine, self._inspect(), body, facts, self.spec, self.host)
             if not self._stopping():
                 state = self._live(facts)
         finally:
@@ -161,35 +161,6 @@ class Life:
                 "Config": {} if self.engine.podman else KEPT_LOG,
             }
         return body
-
-    def _compare(self, body: Mapping[str, Any], facts: ImageFacts) -> None:
-        from ..mounts import recheck
-        from .verify import differences
-
-        found = self._inspect()
-        unlike = differences(body, found, podman=self.engine.podman)
-        if self.engine.podman:
-            # It never says that standard input closes with its first reader, and does it all the same.
-            unlike = [text for text in unlike if not text.startswith("Config.StdinOnce:")]
-        if found.get("Image") != facts.id:
-            unlike.append(f"Image: {facts.id} was looked at, {found.get('Image')} would run")
-        if unlike:
-            raise PolicyError(
-                "the engine made something else than it was asked for; nothing was started",
-                [
-                    Violation(
-                        code="engine-differs",
-                        field=text.split(":", 1)[0],
-                        value=text,
-                        reason="The container that the engine made differs from what was decided.",
-                        fix="Run again; if it stays, look at the engine's configuration and plugins.",
-                    )
-                    for text in unlike
-                ],
-            )
-        assert self.container is not None  # noqa: S101 - it was just created
-        made.check(self.engine, self.container, self.spec, self.host)
-        recheck(self.spec)
 
     def _live(self, facts: ImageFacts) -> Mapping[str, Any]:
         from ..mounts import recheck

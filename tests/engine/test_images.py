@@ -196,7 +196,7 @@ def test_the_persons_own_credentials_are_used(
 
 
 def _headers(engine: Engine, image: str) -> dict[str, str]:
-    from skill_magic.engine.images import _authentication
+    from skill_magic.engine.pull import _authentication
 
     return _authentication(engine, image.rsplit(":", 1)[0])
 

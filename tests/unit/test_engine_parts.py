@@ -12,9 +12,10 @@ from skill_magic.engine import cgroup
 from skill_magic.engine.channel import LIMIT, Channel
 from skill_magic.engine.ending import ended_state, exit_code_of, finished, seconds
 from skill_magic.engine.gpu import parse
-from skill_magic.engine.images import _fits, _image_error, facts_of
+from skill_magic.engine.images import _fits, facts_of
 from skill_magic.engine.passwd import with_line
 from skill_magic.engine.progress import Progress
+from skill_magic.engine.pull import image_error
 from skill_magic.engine.stream import Demultiplexer, pieces
 from skill_magic.errors import EngineError, ImageError
 from skill_magic.events import Note, Output
@@ -254,7 +255,7 @@ def test_the_digest_of_the_name_that_was_asked_for() -> None:
     ],
 )
 def test_why_a_pull_failed(words: str, problem: str) -> None:
-    error = _image_error("python:9", None, EngineError(words))
+    error = image_error("python:9", None, EngineError(words))
     assert isinstance(error, ImageError)
     assert error.problem == problem
     assert "python:9" in error.message
