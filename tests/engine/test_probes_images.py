@@ -209,7 +209,8 @@ def test_the_callers_uid_wins_over_the_images_user(person: Person, image: Callab
     person.project.write(image=name)
     person.own()
     uid = os.stat(person.home).st_uid
-    assert person.tool("import os; print(os.getuid(), os.getgid())").stdout == f"{uid} {uid}\n"
+    done = person.tool("import os; print(os.getuid(), os.getgid())")
+    assert done.stdout == f"{uid} {uid}\n", done.stderr
 
 
 def test_another_image_under_the_same_tag(

@@ -90,7 +90,6 @@ def test_a_secret_reaches_the_tool_and_nobody_else(
     for words in (
         ["explain", "x"],
         ["explain", "x", "--json"],
-        ["check", "--json"],
         ["check"],
         ["list"],
         ["doctor"],
