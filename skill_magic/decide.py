@@ -145,6 +145,19 @@ def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
         raise PolicyError(f"{spec.skill}: the policy refuses the image {spec.image}", found, hint)
 
 
+def with_image(decision: Decision, image: ImageFacts, host: Host) -> Decision:
+    """``decision`` with what the policy says of the image, for the one who is to be asked about all of it."""
+    if decision.spec is None:
+        return decision
+    from . import policy
+    from . import settings as bounds
+
+    spec = decision.spec
+    more = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
+    found = tuple(dict.fromkeys((*decision.violations, *more)))
+    return replace(decision, violations=found, verdict=verdict_of(found))
+
+
 def check_made(
     spec: RunSpec,
     host: Host,

@@ -128,24 +128,24 @@ def account(context: Context, passwd: str, group: str) -> Iterator[Violation]:
             kind="invalid",
         )
         return
+    # What is root by its own words was judged before, and may have been allowed.
+    user_part, _, group_part = spec.user.partition(":")
     uid, _, gid = meant.partition(":")
-    if uid == "0":
+    if uid == "0" and user_part and not _zero(user_part):
         yield context.violation(
             "user-root",
             spec.user_field,
             spec.user,
             f"In this image {spec.user} is root.",
-            "Leave user out to run as yourself, or",
-            grant="uid0",
+            'Leave user out to run as yourself; where root is meant, write "0:0", which can be allowed.',
         )
-    elif gid == "0" and ":" in spec.user:
+    elif gid == "0" and group_part and not _zero(group_part):
         yield context.violation(
             "user-root-group",
             spec.user_field,
             spec.user,
             f"In this image {spec.user} has root's group.",
-            "Leave the group out, or",
-            grant="gid0",
+            "Leave the group out; where it is meant, write it as a number, which can be allowed.",
         )
 
 

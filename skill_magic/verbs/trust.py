@@ -24,6 +24,8 @@ def trust(command: Command, door: Door) -> Answer:
     decision = _decision(command, door)
     if command.options.revoke:
         return _revoke(decision, door)
+    if decision.verdict in ("allow", "trust"):
+        decision = _with_image(decision, door)
     if decision.verdict == "deny" or decision.verdict == "error":
         decision.raise_for_verdict()
     if decision.verdict == "allow":
@@ -37,6 +39,24 @@ def _decision(command: Command, door: Door) -> Decision:
     from ..command import Request
 
     return road.decide(Request(command.names[0], options=command.options), door.host)
+
+
+def _with_image(decision: Decision, door: Door) -> Decision:
+    """What an image brings along needs trust too; it can be told where the image is on this machine
+    already."""
+    from .. import engine
+    from ..decide import with_image
+    from ..engine import images
+    from ..errors import EngineError
+
+    assert decision.spec is not None  # noqa: S101  (a verdict other than "error" has a spec)
+    try:
+        facts = images.inspect(
+            engine.connect(door.host), decision.spec.image, platform=decision.spec.platform
+        )
+    except EngineError:
+        return decision
+    return with_image(decision, facts, door.host) if facts is not None else decision
 
 
 def _ask(decision: Decision, command: Command, door: Door) -> Answer:

@@ -201,3 +201,13 @@ def test_the_image_is_looked_at_with_the_grants_of_the_spec(host: Host) -> None:
     with pytest.raises(PolicyError):
         decide.check_image(spec, image, here)
     decide.check_image(replace(spec, grants=frozenset({"uid0"})), image, here)
+
+
+def test_what_an_image_needs_can_be_asked_for(host: Host) -> None:
+    skill = make_skill(host, gpus="all")
+    decision = evaluate(skill, Request("t"), host, settings=Settings(), grants=frozenset())
+    assert decision.verdict == "allow"
+    image = ImageFacts(id="x", environment=("LD_PRELOAD=/x.so",))
+    found = decide.with_image(decision, image, host)
+    assert (found.verdict, [each.grant for each in found.violations]) == ("trust", ["gpu-env:LD_PRELOAD"])
+    assert decide.with_image(decision, ImageFacts(id="x"), host).verdict == "allow"

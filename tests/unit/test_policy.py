@@ -346,7 +346,10 @@ GROUP = "root:x:0:\nstaff:x:50:\nadmin:x:0:\n"
         ("app", []),
         ("app:staff", []),
         ("app:admin", ["user-root-group"]),
-        ("app:0", ["user-root-group"]),
+        ("app:0", []),
+        ("root", []),
+        ("0", []),
+        ("nobody:0", ["user-root"]),
         ("wheel", []),
         ("100", []),
         ("missing", ["user-unknown"]),
@@ -355,7 +358,10 @@ GROUP = "root:x:0:\nstaff:x:50:\nadmin:x:0:\n"
 )
 def test_names_mean_what_the_image_says(host: Host, user: str, expected: list[str]) -> None:
     spec = make_spec(host, user=user, user_field="user")
-    assert codes(policy.check_accounts(spec, PASSWD, GROUP, host)) == expected
+    found = policy.check_accounts(spec, PASSWD, GROUP, host)
+    assert codes(found) == expected
+    # It is known only after the pull, when nobody can be asked any more.
+    assert not any(each.liftable for each in found)
 
 
 def test_existing_volumes(host: Host) -> None:
