@@ -125,7 +125,7 @@ def _standing(context: Context, found: Iterator[Violation], grants: frozenset[st
         asked_of_all = context.settings.strict and each.grant in STRICT_GRANTS
         if each.grant is not None and (each.grant in grants or (trusted and not asked_of_all)):
             continue
-        if each.file is None and each.field:
+        if each.file is None and each.field not in ("", "directory", "mount"):  # those are ours
             each = dataclasses.replace(each, file=context.spec.file, line=context.spec.line_of(each.field))
         kept.setdefault((each.code, each.field, each.grant), each)
     return tuple(kept.values())

@@ -226,6 +226,7 @@ def test_a_home_directory_or_its_parent_as_project(tmp_path: Path, root: str) ->
     host = make_host(tmp_path, directory=tmp_path / root)
     (found,) = policy.check(make_spec(host), host)
     assert found.code == "mount-home"
+    assert found.file is None  # no manifest asked for it
     assert "folder of its own" in found.fix
 
 
