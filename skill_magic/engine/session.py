@@ -32,6 +32,10 @@ PROTOCOL_DONE = b"q"
 """Told to a watchdog that is not needed any more."""
 
 
+GOODBYE = 0.5
+"""Seconds that a process waits at most for a watchdog that has nothing to do any more; it takes some 0.01."""
+
+
 class Live(Protocol):
     """A run of this process that is not over."""
 
@@ -121,7 +125,10 @@ class Session:
             with contextlib.suppress(OSError):
                 if clean:
                     dog.stdin.write(PROTOCOL_DONE)
-                dog.stdin.close()  # flushes; without the word it takes away what is left
+                dog.stdin.close()  # without the word it takes away what is left
+            if clean:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    dog.wait(GOODBYE)
 
 
 _session: Session | None = None

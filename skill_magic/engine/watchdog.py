@@ -11,7 +11,6 @@ only then, so that an idle watchdog stays small.
 """
 
 import contextlib
-import json
 import os
 import select
 import sys
@@ -32,10 +31,12 @@ LIFETIME = 4.5
 
 def main(argument: str) -> None:
     """Wait for the end of the pipe, then clean up."""
-    task = json.loads(argument)
     if not wait(0, os.getppid()):
         return
+    import json
     import time
+
+    task = json.loads(argument)
 
     deadline = time.monotonic() + LIFETIME
     for pause in ROUNDS:
@@ -71,6 +72,7 @@ def clean(task: dict[str, str], left: "Callable[[], float]") -> None:
 
     :param left: the seconds that are left for it.
     """
+    import json
     import urllib.parse
 
     filters = urllib.parse.quote(json.dumps({"label": [task["label"]]}))
