@@ -242,7 +242,7 @@ class Life:
                     if "timed out" not in str(error).lower():
                         raise
             state = dict(state)
-            if state.get("ExitCode") == KILLED and not self.stopper.signalled:
+            if state.get("ExitCode") == KILLED and self.stopper.reason is None:
                 state["OOMKilled"] = state.get("OOMKilled") or self._ran_out_of_memory(state)
             return state
 
@@ -264,7 +264,7 @@ class Life:
             words = "stopped before the tool was started"
             self.channel.put(Finished(self.stopper.state, None, 0.0, time.time(), words))
             return
-        end = finished(state, self.stopper.state if self.stopper.signalled else None)
+        end = finished(state, self.stopper.reason)
         if state.get("OOMKilled") and end.state == "finished":
             self.channel.put(
                 Note("a process of the tool was killed for want of memory, but the tool went on")

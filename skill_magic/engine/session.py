@@ -145,10 +145,11 @@ def current() -> Session:
 
 
 def _start_watchdog(engine: Engine, session: str) -> subprocess.Popen[bytes]:
-    tls = engine.address.tls
+    address = engine.address
     task = {
-        "url": engine.address.url,
-        "tls": str(tls) if tls is not None else "",
+        "url": address.url,
+        "tls": str(address.tls or ""),
+        "verify": "yes" if address.tls_verify else "",
         "label": f"{LABEL}session={session}",
     }
     script = Path(__file__).with_name("watchdog.py")

@@ -43,8 +43,14 @@ class Stopper:
         self._kill = threading.Event()
         self.state: State | None = None
         """Why the run was stopped, ``None`` as long as it was not."""
-        self.signalled = False
-        """Whether the engine took a signal, so that the tool's end is our doing."""
+        self._signalled = False
+        self._sending = threading.Lock()
+
+    @property
+    def reason(self) -> State | None:
+        """The reason for the tool's end where the engine took a signal of ours, so that it is our doing."""
+        with self._sending:  # the tool may be quicker to end than the engine to say that it took the signal
+            return self.state if self._signalled else None
 
     def stop(self, state: State) -> None:
         """Begin, or kill at once where it has begun."""
@@ -89,8 +95,9 @@ class Stopper:
             return
         # A refusal (409) says that it does not run any more; silence is for the watch over the engine to
         # judge, and must not hold up the harsher signal.
-        with contextlib.suppress(docker.errors.DockerException, requests.RequestException, OSError):
+        ignored = (docker.errors.DockerException, requests.RequestException, OSError)
+        with self._sending, contextlib.suppress(*ignored):
             api = self._engine.api
             url = f"{api.base_url}/v{api.api_version}/containers/{container}/kill"
             with api.post(url, params={"signal": signal}, timeout=CALL) as answer:
-                self.signalled = self.signalled or answer.ok
+                self._signalled = self._signalled or answer.ok

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from skill_magic.engine import Engine, Run, connect
+from skill_magic.engine import Engine, Run, connect, watchdog
 from skill_magic.errors import EngineUnavailable
 from skill_magic.events import Finished, Output, Started
 from skill_magic.host import EngineAddress, Host
@@ -183,6 +183,10 @@ def test_over_tls_with_certificates(host: Host, make_spec: Callable[..., Any], t
     *_, last = run
     assert isinstance(last, Finished)
     assert last.state == "stopped"
+    # The watchdog has a client of its own, since it must do without docker-py.
+    for verify in ("yes", ""):
+        task = {"url": address.url, "tls": str(tmp_path), "verify": verify}
+        assert watchdog.call(task, 5.0, "GET", "/_ping") == b"OK"
     relay.cut()
 
 

@@ -78,6 +78,15 @@ def test_the_second_stop_kills_at_once(engine: Engine, host: Host, make_spec: Ca
     assert time.monotonic() - asked < 1.0
 
 
+def test_a_tool_that_somebody_paused(engine: Engine, host: Host, make_spec: Callable[..., Any]) -> None:
+    run = start(engine, host, make_spec("sleep", "60"))
+    engine.api.pause(run.id)
+    asked = time.monotonic()
+    run.stop()
+    assert end_of(run).state == "stopped"
+    assert time.monotonic() - asked < 2.5
+
+
 def test_in_the_middle_of_a_flood_that_nobody_reads(
     engine: Engine, host: Host, make_spec: Callable[..., Any]
 ) -> None:
