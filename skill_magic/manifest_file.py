@@ -171,13 +171,13 @@ class _Reader:
             self.layer.faults[name] = tuple(found)
             return
         docker = table["docker"]
-        given = {key: _frozen(key, value) for key, value in docker.items()}
+        given = {key: _frozen(key, value) for key, value in docker.items() if key in keys.DOCKER}
         self.layer.skills[name] = Skill(
             name=name,
             docker=Docker(**given),
             origin=self.origin,
             file=self.layer.file,
-            description=table.get("description", ""),
+            description=table.get("description", docker.get("description", "")),
             source=table.get("source", ""),
             cell=table.get("notebook", {}).get("cell", "stdin"),
             lines=self.docker_lines.get(name, {}),
@@ -200,10 +200,16 @@ class _Reader:
         for key, value in table.items():
             found += self._known(keys.SKILL, (*path, key), value)
         for key in ("description", "source"):
-            if fault := values.text_fault(table[key]) if isinstance(table.get(key), str) else None:
-                found.append(self._fault(fault.code, (*path, key), table[key], fault.reason, fault.fix))
+            if isinstance(table.get(key), str):
+                found += self._text_faults((*path, key), table[key])
         found += self._notebook_faults((*path, "notebook"), table.get("notebook"))
         return [*found, *self._runtime_faults(path, table)]
+
+    def _text_faults(self, path: KeyPath, value: Any) -> list[Violation]:
+        if not isinstance(value, str):
+            return self._known(keys.SKILL, path, value)
+        fault = values.text_fault(value)
+        return [self._fault(fault.code, path, value, fault.reason, fault.fix)] if fault else []
 
     def _notebook_faults(self, path: KeyPath, table: Any) -> list[Violation]:
         if not isinstance(table, dict):
@@ -241,6 +247,9 @@ class _Reader:
         path = (*skill, "docker")
         found: list[Violation] = []
         for key, value in table.items():
+            if key == "description":  # its place is one table up; here it says the same and does no harm
+                found += self._text_faults((*path, key), value)
+                continue
             if key not in keys.DOCKER:
                 found.append(self._unknown(keys.DOCKER, (*path, key), value))
                 continue

@@ -460,3 +460,10 @@ runtime = "wasm"
         "aws": "runtime-unsupported",
     }
     assert not found.broken
+
+
+def test_a_description_beside_the_image_is_a_description(file: Path) -> None:
+    skill = good(file, 'description = "<b>Said here</b>"')
+    assert skill.description == "<b>Said here</b>"
+    assert "description" not in skill.given
+    assert only(docker(file, "description = 3")).code == "manifest-type"
