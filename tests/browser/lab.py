@@ -186,6 +186,17 @@ class Notebook:
             timeout=60_000,
         )
 
+    def put(self, cell: int, source: str) -> None:
+        """Write ``source`` into a cell and clear its outputs."""
+        self.page.evaluate(
+            """([index, source]) => {
+                const cell = window.jupyterapp.shell.currentWidget.content.model.cells.get(index);
+                cell.sharedModel.setSource(source);
+                cell.clearExecution();
+            }""",
+            [cell, source],
+        )
+
     def start(self, cell: int) -> None:
         """Run a cell and come back at once."""
         self.page.evaluate(

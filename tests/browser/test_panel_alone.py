@@ -1,19 +1,20 @@
-"""The panel fed by hand, without an engine: what a browser shows of events, and what a click does."""
+"""The panel fed by hand, without an engine: what a browser shows of events, and what a click does.
+
+All tests but one use the same page and kernel; each puts its own cells there.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import expect
 
-from .lab import Notebook, outputs
+from .lab import Lab, Notebook, outputs
 
 pytestmark = pytest.mark.browser
-
-Open = Callable[..., Notebook]
 
 FEED = """
 import threading, time
@@ -51,18 +52,40 @@ def some(elapsed):
 """
 
 
-def begun(notebook: Open, *cells: str) -> Notebook:
-    """A notebook whose last cell is running with its panel there."""
-    page = notebook(FEED, *cells)
-    for cell in range(len(cells)):
-        page.run(cell)
-    page.start(len(cells))
-    expect(page.panel(len(cells))).to_be_visible(timeout=20_000)
+@pytest.fixture(scope="module")
+def shared(lab: Lab) -> Iterator[Notebook]:
+    """A page whose first cell has run and made the above known to its kernel."""
+    page = lab.open(lab.write("alone.ipynb", FEED + SOME, *[""] * 3))
+    page.run(0)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(shared: Notebook) -> Iterator[Notebook]:
+    """The page with nothing of the test before on it."""
+    for cell in range(1, 4):
+        shared.put(cell, "")
+    shared.put(1, "over.clear()")
+    shared.run(1)
+    shared.faults.clear()
+    yield shared
+    for cell in range(1, 3):
+        if shared.prompt(cell).inner_text() == "[*]:":
+            shared.interrupt()
+            shared.wait(cell)
+
+
+def begun(page: Notebook, source: str) -> Notebook:
+    """The page with ``source`` running in its second cell, its panel there."""
+    page.put(1, source)
+    page.start(1)
+    expect(page.panel(1)).to_be_visible(timeout=20_000)
     return page
 
 
-def test_panel_shows_a_run_and_stop_interrupts_it(notebook: Open) -> None:
-    page = begun(notebook, SOME + "show(some, 60)")
+def test_panel_shows_a_run_and_stop_interrupts_it(page: Notebook) -> None:
+    begun(page, "show(some, 60)")
     panel = page.panel(1)
     expect(panel.locator(".sm-state")).to_have_text("running")
     expect(panel.locator("header strong")).to_have_text("demo")
@@ -83,22 +106,23 @@ def test_panel_shows_a_run_and_stop_interrupts_it(notebook: Open) -> None:
     assert page.faults == []
 
 
-def test_stop_by_keyboard(notebook: Open) -> None:
-    page = begun(notebook, SOME + "show(some, 60)")
+def test_stop_by_keyboard(page: Notebook) -> None:
+    begun(page, "show(some, 60)")
     page.stop(1).focus()
     page.page.keyboard.press("Enter")
     page.wait(1, 5)
     expect(page.output(1)).to_contain_text("interrupted")
 
 
-def test_stop_says_so_at_once_and_offers_to_kill(notebook: Open) -> None:
+def test_stop_says_so_at_once_and_offers_to_kill(page: Notebook) -> None:
     """A tool that does not obey: the first interrupt only asks, the second must be possible."""
     stubborn = """
 import signal
-signal.signal(signal.SIGINT, lambda *_: over.append(len(over) > 0))
+before = signal.signal(signal.SIGINT, lambda *_: over.append(len(over) > 0))
 show(some, 60)
+signal.signal(signal.SIGINT, before)
 """
-    page = begun(notebook, SOME + stubborn)
+    begun(page, stubborn)
     page.stop(1).click()
     expect(page.panel(1).locator(".sm-state")).to_have_text("stopping…", timeout=500)
     expect(page.stop(1)).to_be_disabled()
@@ -107,9 +131,8 @@ show(some, 60)
     page.wait(1, 5)
 
 
-def test_a_front_end_without_a_kernel_to_interrupt_says_what_to_do(notebook: Open) -> None:
-    page = notebook(FEED, SOME + "show(some, 60)")
-    page.run(0)
+def test_a_front_end_without_a_kernel_to_interrupt_says_what_to_do(page: Notebook) -> None:
+    page.put(1, "show(some, 60)")
     # As in front ends that give a widget no handle on its kernel.
     page.page.evaluate(
         "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt = undefined"
@@ -123,14 +146,14 @@ def test_a_front_end_without_a_kernel_to_interrupt_says_what_to_do(notebook: Ope
     page.wait(1, 5)
 
 
-def test_quick_run_gets_no_panel(notebook: Open) -> None:
-    page = notebook(FEED + SOME + "show(some, 0.3)")
-    page.run(0)
-    expect(page.panel(0)).to_have_count(0)
+def test_quick_run_gets_no_panel(page: Notebook) -> None:
+    page.put(1, "show(some, 0.3)")
+    page.run(1)
+    expect(page.panel(1)).to_have_count(0)
 
 
-def test_panel_leaves_nothing_of_the_widget_in_the_file(notebook: Open) -> None:
-    page = begun(notebook, SOME + "show(some, 2)")
+def test_panel_leaves_nothing_of_the_widget_in_the_file(page: Notebook) -> None:
+    begun(page, "show(some, 2)")
     page.wait(1)
     saved = page.save()
     assert "widget" not in json.dumps(saved)
@@ -139,8 +162,8 @@ def test_panel_leaves_nothing_of_the_widget_in_the_file(notebook: Open) -> None:
     ] == [["text/html", "text/plain"]]
 
 
-def test_output_follows_its_tail_unless_one_reads_further_up(notebook: Open) -> None:
-    page = begun(notebook, SOME + "show(some, 60)")
+def test_output_follows_its_tail_unless_one_reads_further_up(page: Notebook) -> None:
+    begun(page, "show(some, 60)")
     log = page.panel(1).get_by_role("log")
     at_end = "pane => pane.scrollHeight - pane.scrollTop - pane.clientHeight < 8"
     page.page.wait_for_function("document.querySelector('.sm-output').scrollTop > 100")
@@ -157,14 +180,14 @@ def test_output_follows_its_tail_unless_one_reads_further_up(notebook: Open) -> 
     page.stop(1).click()
 
 
-def test_progress_lines_are_drawn_over_each_other(notebook: Open) -> None:
+def test_progress_lines_are_drawn_over_each_other(page: Notebook) -> None:
     ticking = """
 def ticking(elapsed):
     for number in range(200):  # about 10 000 a second
         yield Output("stderr", b"frame=%d\\r" % (elapsed * 1e4 + number))
 show(ticking, 60)
 """
-    page = begun(notebook, ticking)
+    begun(page, ticking)
     line = page.panel(1).locator(".sm-line")
     expect(line).to_have_count(1)
     first = line.inner_text()
@@ -190,13 +213,13 @@ def answered(page: Notebook, cell: int = 1) -> float:
     return seconds
 
 
-def test_pull_shows_bytes_and_layers(notebook: Open) -> None:
+def test_pull_shows_bytes_and_layers(page: Notebook) -> None:
     pulling = """
 def pulling(elapsed):
     yield Pulling("demo:1", int(1e7 * elapsed), 500_000_000, (min(4, int(elapsed)), 9), "Downloading")
 show(pulling, 60, started=False)
 """
-    page = begun(notebook, pulling)
+    begun(page, pulling)
     panel = page.panel(1)
     expect(panel.locator(".sm-state")).to_have_text("pulling")
     bar = panel.get_by_role("progressbar", name="pulling")
@@ -210,17 +233,15 @@ show(pulling, 60, started=False)
 
 
 BACKGROUND = """
-asked = []
 def behind(view):
     show(some, 60, view=view, stop=lambda: over.append(True))
-over.clear()
 threading.Thread(target=behind, args=(PanelView(),), daemon=True).start()
 """
 
 
-def test_background_run_is_shown_in_its_own_cell_and_stops(notebook: Open) -> None:
-    page = notebook(FEED, SOME + BACKGROUND, "print('another cell')", "time.sleep(60)")
-    page.run(0)
+def test_background_run_is_shown_in_its_own_cell_and_stops(page: Notebook) -> None:
+    page.put(1, BACKGROUND)
+    page.put(2, "print('another cell')")
     page.run(1)
     page.run(2)
     expect(page.panel(1).locator(".sm-state")).to_have_text("running", timeout=10_000)
@@ -230,9 +251,9 @@ def test_background_run_is_shown_in_its_own_cell_and_stops(notebook: Open) -> No
     expect(page.output(2)).to_have_text("another cell")
 
 
-def test_background_run_stops_while_another_cell_is_running(notebook: Open) -> None:
-    page = notebook(FEED, SOME + BACKGROUND, "time.sleep(20)")
-    page.run(0)
+def test_background_run_stops_while_another_cell_is_running(page: Notebook) -> None:
+    page.put(1, BACKGROUND)
+    page.put(2, "time.sleep(20)")
     page.run(1)
     page.start(2)
     expect(page.panel(1).get_by_role("log")).to_contain_text("line ", timeout=10_000)
@@ -241,9 +262,9 @@ def test_background_run_stops_while_another_cell_is_running(notebook: Open) -> N
     expect(page.prompt(2)).to_have_text("[*]:")
 
 
-def test_a_second_view_knows_all(notebook: Open) -> None:
+def test_a_second_view_knows_all(page: Notebook) -> None:
     """A page that comes later (or lost messages) is caught up by the next snapshot."""
-    page = begun(notebook, SOME + "show(some, 60)")
+    begun(page, "show(some, 60)")
     page.page.wait_for_timeout(1500)
     page.page.evaluate("window.jupyterapp.commands.execute('notebook:create-output-view')")
     expect(page.page.locator(".skill-magic-panel")).to_have_count(2)
@@ -252,12 +273,6 @@ def test_a_second_view_knows_all(notebook: Open) -> None:
     assert second.locator(".sm-chart").first.get_attribute("aria-label")
     page.stop(1).click()
     page.wait(1, 5)
-
-
-def test_panel_says_that_its_kernel_is_gone(notebook: Open) -> None:
-    page = begun(notebook, "import os\n" + SOME + "threading.Timer(3, os._exit, [1]).start(); show(some, 60)")
-    expect(page.panel(1).locator(".sm-state")).to_have_text("its kernel is gone", timeout=20_000)
-    expect(page.stop(1)).to_be_hidden()
 
 
 FLOOD = """
@@ -270,8 +285,8 @@ show(flood, 60)
 """
 
 
-def test_flood_is_bounded_in_traffic_and_the_click_is_answered(notebook: Open) -> None:
-    page = begun(notebook, FLOOD)
+def test_flood_is_bounded_in_traffic_and_the_click_is_answered(page: Notebook) -> None:
+    begun(page, FLOOD)
     page.page.wait_for_timeout(1000)
     began, seen = time.monotonic(), len(page.received)
     page.page.wait_for_timeout(5000)
@@ -283,3 +298,11 @@ def test_flood_is_bounded_in_traffic_and_the_click_is_answered(notebook: Open) -
     expect(page.panel(1).locator("[data-skipped]").first).to_be_attached()
     assert page.panel(1).locator(".sm-line").count() <= 500
     assert answered(page) < 0.5
+
+
+def test_panel_says_that_its_kernel_is_gone(notebook: Callable[..., Notebook]) -> None:
+    page = notebook(FEED + SOME + "import os; threading.Timer(3, os._exit, [1]).start(); show(some, 60)")
+    page.start(0)
+    expect(page.panel(0)).to_be_visible(timeout=20_000)
+    expect(page.panel(0).locator(".sm-state")).to_have_text("its kernel is gone", timeout=20_000)
+    expect(page.stop(0)).to_be_hidden()
