@@ -156,8 +156,8 @@ def _client(address: EngineAddress) -> Any:
     if address.url.startswith("ssh://"):
         raise EngineUnavailable(
             f"the engine at {address.url} ({address.source}) is behind ssh, which skill_magic does not speak",
-            "Forward its socket (`ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`) and set "
-            "DOCKER_HOST=unix:///tmp/docker.sock; or run the notebook on that machine.",
+            "Forward its socket (`ssh -L $HOME/docker.sock:/var/run/docker.sock HOST`) and set "
+            "DOCKER_HOST=unix://$HOME/docker.sock; or run the notebook on that machine.",
             problem="no-client",
         )
     _knock(address)
