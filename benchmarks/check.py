@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from skill_magic.decide import check_all
 from skill_magic.host import discover
-from skill_magic.manifest import BUNDLED
+from skill_magic.manifest.layers import BUNDLED
+from skill_magic.policy.decide import check_all
 
 ONE = """
 [skills.one.docker]

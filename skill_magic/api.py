@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from .command import Options, Request
+from .command.parse import Options, Request
 
 if TYPE_CHECKING:
     from .background import Handle
-    from .decide import Decision
     from .host import Host
+    from .policy.decide import Decision
     from .result import RunResult
     from .views.base import View
 
@@ -92,7 +92,7 @@ def explain(
 
 def check(directory: str | os.PathLike[str] | None = None) -> list[Decision]:
     """The decision on every skill in reach of ``directory``, faulty ones included; no engine is asked."""
-    from .decide import check_all
+    from .policy.decide import check_all
 
     return list(check_all(_host(directory)))
 

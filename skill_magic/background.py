@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import road
 
 if TYPE_CHECKING:
-    from .command import Request
+    from .command.parse import Request
     from .engine import Run
     from .events import Event
     from .host import Host

@@ -29,7 +29,7 @@ from .events import Output
 from .views.base import QuietView
 
 if TYPE_CHECKING:
-    from .command import Command
+    from .command.parse import Command
     from .events import Event
     from .result import RunResult
     from .views.base import View
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
-    from . import command
+    from .command import parse as command
 
     if words and words[0] == "--version":
         from ._version import __version__

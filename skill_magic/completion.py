@@ -48,7 +48,7 @@ def complete(
 def _candidates(
     words: list[str], fragment: str, names: Callable[[], Iterable[str]], directory: Callable[[], Path]
 ) -> list[str]:
-    from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS
+    from .command.grammar import OPTIONS, VERBS, WITH_ARGUMENTS
 
     takes_value = {
         name for option in OPTIONS.values() if option.value for name in (option.long, option.short)

@@ -17,7 +17,7 @@ from .errors import CommandError, RunError, SkillError
 
 if TYPE_CHECKING:
     from .answer import Answer
-    from .command import Command, Request
+    from .command.parse import Command, Request
     from .host import Host
     from .views.base import View
 
@@ -81,7 +81,7 @@ class SkillMagics(Magics):
             raise
 
     def _perform(self, line: str, cell: str | None, namespace: dict[str, Any]) -> Any:
-        from . import command
+        from .command import parse as command
 
         parsed = command.parse(command.split(line), door="magic", namespace=namespace)
         if parsed.verb == "run":
@@ -147,7 +147,7 @@ class SkillMagics(Magics):
 
     def names(self) -> list[str]:
         """The skills in reach, for completion."""
-        from . import manifest
+        from .manifest import layers as manifest
 
         return list(manifest.load(self.host()).skills)
 
@@ -187,7 +187,8 @@ class SkillMagics(Magics):
 
 def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host) -> Request:
     """``request`` with the cell's body as stdin or as arguments, whichever the manifest says."""
-    from . import command, road
+    from . import road
+    from .command import parse as command
 
     if not body.strip():
         raise CommandError("the cell has no body", command.help_text("cell"))

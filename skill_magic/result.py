@@ -135,7 +135,7 @@ class Recorder:
 
     def __init__(self, spec: RunSpec, host: Host, *, command_line: str = "") -> None:
         from .files import Watch
-        from .mounts import absent
+        from .mounts.mounts import absent
 
         self._spec = spec
         self._host = host
@@ -211,7 +211,7 @@ class Recorder:
         )
 
     def _planted(self) -> Iterator[str]:
-        from .mounts import planted
+        from .mounts.mounts import planted
 
         for path in planted(self._absent):
             yield f"the run made {path}, which this machine may run or read by itself later: look at it"
@@ -251,13 +251,13 @@ class _Samples:
 
 
 def _docker_run_line(spec: RunSpec) -> str:
-    from .dockerline import docker_run_line
+    from .plan.dockerline import docker_run_line
 
     return docker_run_line(spec)
 
 
 def _shown(spec: RunSpec, host: Host) -> tuple[str, ...]:
-    from . import redact
+    from .policy import redact
 
     secrets = redact.spec_secrets(spec, host)
     return tuple(redact.hide(argument, secrets) for argument in spec.args)

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .command import Request
-    from .decide import Decision
+    from .command.parse import Request
     from .engine import Engine, Run
     from .host import Host
-    from .manifest import Skill
+    from .manifest.layers import Skill
+    from .policy.decide import Decision
     from .result import Recorder, RunResult
     from .spec import ImageFacts, RunSpec
     from .views.base import View
@@ -33,14 +33,14 @@ POLL = 0.1
 
 def find(request: Request, host: Host) -> Skill:
     """The skill that ``request`` names. Raises SkillNotFound or ManifestError."""
-    from . import manifest
+    from .manifest import layers as manifest
 
     return manifest.load(host, explicit=request.options.manifest).find(request.skill)
 
 
 def decide(request: Request, host: Host) -> Decision:
     """What the policy says of ``request``, without an engine. Raises SkillNotFound or ManifestError."""
-    from .decide import evaluate
+    from .policy.decide import evaluate
 
     return evaluate(find(request, host), request, host)
 
@@ -83,7 +83,7 @@ def image_gate(spec: RunSpec, host: Host) -> Callable[[ImageFacts], None]:
     """The policy's second look, once the image is here: raises PolicyError before a container is made."""
 
     def check(image: ImageFacts) -> None:
-        from .decide import check_image
+        from .policy.decide import check_image
 
         check_image(spec, image, host)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..flag_network import port_range
-from ..flags import judge
-from ..hardening import MASK_SIZE, tmpfs_options, wants_init
+from ..flags.network import port_range
+from ..flags.parse import judge
+from ..plan.hardening import MASK_SIZE, tmpfs_options, wants_init
 from ..spec import ImageFacts, Limits, Mount, RunSpec
 from .granted import grant
 

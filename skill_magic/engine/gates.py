@@ -32,7 +32,7 @@ def check_made(
     :raises PolicyError: ``engine-differs``, or what the policy has against it. :raises EngineError: no
         answer.
     """
-    from ..mounts import recheck
+    from ..mounts.mounts import recheck
     from .verify import differences
 
     unlike = differences(body, found, podman=engine.podman)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..flag_network import published
-from ..quantities import integer, size
+from ..flags.network import published
+from ..plan.quantities import integer, size
 from ..spec import Wish
 
 

@@ -163,7 +163,7 @@ class Life:
         return body
 
     def _live(self, facts: ImageFacts) -> Mapping[str, Any]:
-        from ..mounts import recheck
+        from ..mounts.mounts import recheck
 
         assert self.container is not None  # noqa: S101 - it was just created
         try:

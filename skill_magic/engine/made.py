@@ -33,14 +33,14 @@ def check(engine: Engine, container: str, spec: RunSpec, host: Host) -> None:
 
     :raises PolicyError: it refuses. :raises EngineError: what it needs to know is not to be had.
     """
-    from ..policy_user import root_is_caller
+    from ..policy.user import root_is_caller
 
     names = {mount.source for mount in spec.mounts if mount.kind == "volume" and mount.source is not None}
     named = re.fullmatch(r"[0-9]+(:[0-9]+)?", spec.user or "0") is None and bool(spec.user_field)
     look = named and not root_is_caller(host)
     if not names and not look:
         return
-    from ..decide import check_made
+    from ..policy.decide import check_made
 
     volumes: dict[str, Any] = {}
     with translate("look at the volumes"):

@@ -10,7 +10,7 @@ from ..errors import CommandError
 
 if TYPE_CHECKING:
     from ..answer import Answer
-    from ..command import Command
+    from ..command.parse import Command
     from ..door import Door
 
 # verb → (module, function); a module is imported when its verb is used

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ..answer import Answer, Block, Table, Text
 
 if TYPE_CHECKING:
-    from ..command import Command
-    from ..decide import Decision
+    from ..command.parse import Command
     from ..door import Door
     from ..host import Host
-    from ..manifest import Skill
+    from ..manifest.layers import Skill
+    from ..policy.decide import Decision
 
 WORDS = {
     "allow": "allowed",
@@ -47,9 +47,10 @@ def list_(command: Command, door: Door) -> Answer:
 
 def _decisions(host: Host, explicit: Path | None) -> Iterator[Decision]:
     """The decision on every skill of every layer, as if it was called with no arguments."""
-    from .. import manifest, settings
-    from ..command import Request
-    from ..decide import Decision, evaluate, verdict_of
+    from ..command.parse import Request
+    from ..manifest import layers as manifest
+    from ..policy import settings
+    from ..policy.decide import Decision, evaluate, verdict_of
 
     manifests = manifest.load(host, explicit=explicit)
     bounds = settings.load(host)
@@ -81,9 +82,9 @@ def _as_data(decision: Decision) -> dict[str, Any]:
 
 def info(command: Command, door: Door) -> Answer:
     """One skill: every key with its value, whether it is the default, and where it was written."""
-    from .. import manifest
-    from ..command import Request
-    from ..decide import evaluate
+    from ..command.parse import Request
+    from ..manifest import layers as manifest
+    from ..policy.decide import evaluate
 
     manifests = manifest.load(door.host, explicit=command.options.manifest)
     answers = []

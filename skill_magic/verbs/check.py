@@ -10,14 +10,14 @@ from .catalogue import WORDS
 from .explain import verdict_data
 
 if TYPE_CHECKING:
-    from ..command import Command
+    from ..command.parse import Command
     from ..door import Door
 
 
 def check(command: Command, door: Door) -> Answer:
     """Decide every skill in reach of PATH (a directory or a manifest; default: the door's directory)."""
-    from ..decide import check_all
     from ..errors import CommandError
+    from ..policy.decide import check_all
 
     if len(command.names) > 1:
         raise CommandError("check takes one path", door.line("check [PATH] [--json]"))

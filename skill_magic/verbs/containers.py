@@ -13,7 +13,7 @@ from ..answer import Answer, Table, Text
 from ..errors import CommandError
 
 if TYPE_CHECKING:
-    from ..command import Command
+    from ..command.parse import Command
     from ..door import Door
     from ..engine import Container, Engine
 

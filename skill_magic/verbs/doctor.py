@@ -14,11 +14,11 @@ from ..answer import Answer, Block, Table, Text
 from ..errors import SkillError
 
 if TYPE_CHECKING:
-    from ..command import Command
+    from ..command.parse import Command
     from ..door import Door
     from ..engine import Engine
     from ..host import Host
-    from ..manifest import Manifests
+    from ..manifest.layers import Manifests
 
 SIGNS = {"ok": "ok", "note": "note", "warn": "warning", "bad": "problem"}
 
@@ -104,7 +104,7 @@ def _version(name: str) -> str | None:
 
 
 def _directory(door: Door) -> Iterator[Finding]:
-    from .. import mounts
+    from ..mounts import mounts
 
     host = door.host
     if host.notebook is not None:
@@ -120,7 +120,7 @@ def _directory(door: Door) -> Iterator[Finding]:
 
 
 def _manifests(door: Door) -> Iterator[Finding]:
-    from .. import manifest
+    from ..manifest import layers as manifest
 
     manifests = manifest.load(door.host)
     for path in manifests.files:
@@ -132,7 +132,7 @@ def _manifests(door: Door) -> Iterator[Finding]:
 
 
 def _policy(door: Door) -> Iterator[Finding]:
-    from .. import settings
+    from ..policy import settings
 
     found = settings.load(door.host)
     where = ", ".join(map(str, found.files)) or "no policy.toml, so the defaults hold"
@@ -209,8 +209,8 @@ def _gpu(engine: Engine) -> Iterator[Finding]:
 
 
 def _images(engine: Engine, host: Host) -> Iterator[Finding]:
-    from .. import manifest
     from ..engine.images import inspect
+    from ..manifest import layers as manifest
 
     manifests: Manifests = manifest.load(host)
     wanted = sorted({skill.docker.image for skill in manifests.skills.values()})

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 from .. import road
 from ..answer import Answer, Block, Findings, Text, Verbatim
 from ..errors import CommandError, SpecError
-from ..redact import MASK, env_value, mount
+from ..policy.redact import MASK, env_value, mount
 from .catalogue import WORDS
 
 if TYPE_CHECKING:
-    from ..command import Command, Request
-    from ..decide import Decision
+    from ..command.parse import Command, Request
     from ..door import Door
+    from ..policy.decide import Decision
     from ..spec import RunSpec
 
 
 def explain(command: Command, door: Door) -> Answer:
     """The equivalent ``docker run`` line, every finding of the policy, and the notes."""
-    from ..dockerline import docker_run_line
+    from ..plan.dockerline import docker_run_line
 
     if command.request is None:
         raise CommandError("explain what?", f"{door.line('explain NAME -- ARGS')}")
@@ -41,7 +41,7 @@ def explain(command: Command, door: Door) -> Answer:
 
 def _decide(request: Request, door: Door) -> Decision:
     """The decision; one of verdict "error" where the manifest's faults leave no skill to decide on."""
-    from ..decide import Decision, verdict_of
+    from ..policy.decide import Decision, verdict_of
 
     try:
         return road.decide(request, door.host)

@@ -11,7 +11,7 @@ from .. import road
 from ..answer import Answer, Block, Text, safe
 
 if TYPE_CHECKING:
-    from ..command import Command
+    from ..command.parse import Command
     from ..door import Door
     from ..events import Pulling
 
@@ -20,7 +20,7 @@ def pull(command: Command, door: Door) -> Answer:
     """Pull the image of every named skill, a newer one too. The policy decides first: a pull is a request to
     a registry that the manifest names.
     """
-    from ..command import Request
+    from ..command.parse import Request
     from ..engine.images import ensure
     from ..errors import CommandError
 

@@ -10,9 +10,9 @@ from ..answer import Answer, Block, Findings, Text, safe
 from ..errors import CommandError, PolicyError
 
 if TYPE_CHECKING:
-    from ..command import Command
-    from ..decide import Decision
+    from ..command.parse import Command
     from ..door import Door
+    from ..policy.decide import Decision
 
 YES = frozenset({"y", "yes"})
 
@@ -36,7 +36,7 @@ def trust(command: Command, door: Door) -> Answer:
 
 
 def _decision(command: Command, door: Door) -> Decision:
-    from ..command import Request
+    from ..command.parse import Request
 
     return road.decide(Request(command.names[0], options=command.options), door.host)
 
@@ -45,9 +45,9 @@ def _with_image(decision: Decision, door: Door) -> Decision:
     """What an image brings along needs trust too; it can be told where the image is on this machine
     already."""
     from .. import engine
-    from ..decide import with_image
     from ..engine import images
     from ..errors import EngineError
+    from ..policy.decide import with_image
 
     assert decision.spec is not None  # noqa: S101  (a verdict other than "error" has a spec)
     try:
@@ -60,7 +60,7 @@ def _with_image(decision: Decision, door: Door) -> Decision:
 
 
 def _ask(decision: Decision, command: Command, door: Door) -> Answer:
-    from .. import trust as grants
+    from ..policy import trust as grants
 
     assert decision.skill is not None  # noqa: S101  (the verdict "trust" has a skill)
     names = [name for name, _ in grants.asks(decision)]
@@ -90,7 +90,7 @@ def _ask(decision: Decision, command: Command, door: Door) -> Answer:
 
 
 def _revoke(decision: Decision, door: Door) -> Answer:
-    from .. import trust as grants
+    from ..policy import trust as grants
 
     if decision.skill is not None:
         grants.revoke(decision.skill, door.host)

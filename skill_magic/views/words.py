@@ -228,7 +228,7 @@ def shown_args(result: RunResult) -> tuple[str, ...]:
     """The arguments as they may be shown; those of a result that no run made are redacted by form."""
     if len(result.shown_args) == len(result.args):
         return result.shown_args
-    from ..redact import hide
+    from ..policy.redact import hide
 
     return tuple(hide(argument, ()) for argument in result.args)
 

@@ -66,8 +66,11 @@ def parts(snippet: str) -> tuple[bytes, dict[str, Any]]:
 
 def decide(snippet: str, engine: dict[str, Any]) -> dict[str, Any]:
     """The verdict on one row, in the current directory and environment."""
-    from skill_magic import command, errors, host, manifest, trust
-    from skill_magic.decide import Decision, check_all, evaluate
+    from skill_magic import errors, host
+    from skill_magic.command import parse as command
+    from skill_magic.manifest import layers as manifest
+    from skill_magic.policy import trust
+    from skill_magic.policy.decide import Decision, check_all, evaluate
 
     text, circumstances = parts(snippet)
     fixture = circumstances.get("fixture", {})
@@ -114,8 +117,8 @@ def decide(snippet: str, engine: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_image(decision: Any, config: dict[str, Any], machine: Any) -> Any:
-    from skill_magic import policy
-    from skill_magic.decide import verdict_of
+    from skill_magic.policy import rules as policy
+    from skill_magic.policy.decide import verdict_of
     from skill_magic.spec import ImageFacts
 
     image = ImageFacts(

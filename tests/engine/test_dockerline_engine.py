@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from skill_magic.command import Request
-from skill_magic.dockerline import docker_run_line
+from skill_magic.command.parse import Request
 from skill_magic.engine import Engine
 from skill_magic.engine.arguments import create_body
 from skill_magic.engine.verify import differences
 from skill_magic.host import Host
-from skill_magic.manifest import Docker, Skill
-from skill_magic.plan import plan
+from skill_magic.manifest.layers import Docker, Skill
+from skill_magic.plan.dockerline import docker_run_line
+from skill_magic.plan.draft import plan
 from skill_magic.spec import ImageFacts, Mount, RunSpec
 
 pytestmark = pytest.mark.engine

@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from skill_magic import flag_rules
-from skill_magic.command import Request
+from skill_magic.command.parse import Request
 from skill_magic.engine.arguments import create_body
 from skill_magic.engine.verify import differences
-from skill_magic.flag_table import OPTIONS
+from skill_magic.flags import rules as flag_rules
+from skill_magic.flags.table import OPTIONS
 from skill_magic.host import Host, discover
-from skill_magic.manifest import Docker, Skill
-from skill_magic.plan import Draft, draft
+from skill_magic.manifest.layers import Docker, Skill
+from skill_magic.plan.draft import Draft, draft
 from skill_magic.spec import ImageFacts
 
 pytestmark = pytest.mark.engine
@@ -370,8 +370,8 @@ LATER = {
 
 @pytest.mark.parametrize("args", REFUSED, ids=" ".join)
 def test_what_the_command_refuses_we_refuse(args: list[str], image: ImageFacts, project: Host) -> None:
-    from skill_magic.decide import evaluate
-    from skill_magic.settings import Settings
+    from skill_magic.policy.decide import evaluate
+    from skill_magic.policy.settings import Settings
 
     if " ".join(args) not in LATER:
         assert words_refused(args, project), "the command makes a container of this"

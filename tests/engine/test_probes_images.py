@@ -15,7 +15,7 @@ import skill_magic
 from skill_magic.engine import Engine, Run
 from skill_magic.engine.images import ensure
 from skill_magic.host import Host
-from skill_magic.policy import check_image
+from skill_magic.policy.rules import check_image
 from skill_magic.spec import Gpus, RunSpec
 
 from .probes import Person, Project, codes, commit, docker, drop, project_in, volumes

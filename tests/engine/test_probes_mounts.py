@@ -14,12 +14,12 @@ import pytest
 
 import skill_magic
 from skill_magic import road
-from skill_magic.command import Request
-from skill_magic.decide import check_image
+from skill_magic.command.parse import Request
 from skill_magic.engine import Engine, Run
 from skill_magic.errors import PolicyError
 from skill_magic.host import Host, discover
-from skill_magic.mounts import project_mount
+from skill_magic.mounts.mounts import project_mount
+from skill_magic.policy.decide import check_image
 from skill_magic.spec import Mount, RunSpec
 
 from .kernels import ours

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from skill_magic import mounts
 from skill_magic.engine import Engine, Run, containers
 from skill_magic.errors import PolicyError
 from skill_magic.events import Output
 from skill_magic.host import Host
+from skill_magic.mounts import mounts
 from skill_magic.spec import ImageFacts
 
 pytestmark = pytest.mark.engine

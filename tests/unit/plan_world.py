@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from skill_magic.command import Options, Request
-from skill_magic.decide import Decision, evaluate
+from skill_magic.command.parse import Options, Request
 from skill_magic.host import EngineAddress, Host
-from skill_magic.manifest import Docker, Skill
-from skill_magic.plan import Draft, draft
-from skill_magic.settings import Settings
+from skill_magic.manifest.layers import Docker, Skill
+from skill_magic.plan.draft import Draft, draft
+from skill_magic.policy.decide import Decision, evaluate
+from skill_magic.policy.settings import Settings
 
 GIB = 1 << 30
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from skill_magic.host import EngineAddress, Host
-from skill_magic.manifest import Docker, Skill
-from skill_magic.mounts import project_mount
+from skill_magic.manifest.layers import Docker, Skill
+from skill_magic.mounts.mounts import project_mount
 from skill_magic.spec import RunSpec
 
 

@@ -11,7 +11,7 @@ import pytest
 from plan_world import GIB, plan_of
 
 from skill_magic.engine.arguments import create_body
-from skill_magic.flag_table import OPTIONS
+from skill_magic.flags.table import OPTIONS
 from skill_magic.spec import EnvVar, Gpus, ImageFacts, Limits, Mount, RunSpec, Wish
 
 IMAGE = ImageFacts("sha256:" + "a" * 64, entrypoint=("docker-entrypoint.sh",), command=("python3",))

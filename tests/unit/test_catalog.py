@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from skill_magic import decide
 from skill_magic import host as host_module
-from skill_magic.command import Request
+from skill_magic.command.parse import Request
 from skill_magic.host import Host
-from skill_magic.manifest import Skill, load
+from skill_magic.manifest.layers import Skill, load
+from skill_magic.policy import decide
 
 CONTENT = {
     # name: (image, entrypoint, memory, cpus, network, cell)

@@ -13,7 +13,7 @@ import pytest
 from skill_magic import cli
 from skill_magic._version import __version__
 from skill_magic.answer import safe
-from skill_magic.grammar import VERBS
+from skill_magic.command.grammar import VERBS
 from skill_magic.verbs.doctor import runc_is_old, runc_version
 
 

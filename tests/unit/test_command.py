@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skill_magic.command import (
+from skill_magic.command.parse import (
     OPTIONS,
     VERBS,
     Command,

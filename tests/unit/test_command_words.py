@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skill_magic.command import cell_arguments, interpolate, split
+from skill_magic.command.parse import cell_arguments, interpolate, split
 from skill_magic.errors import CommandError
 
 

@@ -10,8 +10,8 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from skill_magic.command.grammar import VERBS
 from skill_magic.completion import LIMIT, complete
-from skill_magic.grammar import VERBS
 
 NAMES = ["ffmpeg", "pg-dump", "postgres", "python-runner"]
 
@@ -86,7 +86,7 @@ def test_files_of_the_directory(tmp_path: Path) -> None:
 
 
 def test_what_is_completed_is_read_as_that_file(tmp_path: Path) -> None:
-    from skill_magic.command import interpolate, split
+    from skill_magic.command.parse import interpolate, split
 
     names = ["in put.mp4", 'it\'s "so"', "{x}", "a\\b", "#1"]
     for name in names:

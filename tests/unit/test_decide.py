@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from policy_helpers import codes, make_host, make_skill, make_spec
 
-from skill_magic import decide
-from skill_magic.command import Request
-from skill_magic.decide import Decision, check_all, evaluate, verdict_of
+from skill_magic.command.parse import Request
 from skill_magic.errors import PolicyError, SpecError
 from skill_magic.findings import Violation
 from skill_magic.host import EngineAddress, Host
-from skill_magic.settings import Settings
+from skill_magic.policy import decide
+from skill_magic.policy.decide import Decision, check_all, evaluate, verdict_of
+from skill_magic.policy.settings import Settings
 from skill_magic.spec import ImageFacts
 
 HARD = Violation("a", "f", "v", "r", "x")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plan_world import plan_of
 
-from skill_magic.dockerline import docker_run_line
-from skill_magic.flag_table import OPTIONS
-from skill_magic.flags import parse
+from skill_magic.flags.parse import parse
+from skill_magic.flags.table import OPTIONS
+from skill_magic.plan.dockerline import docker_run_line
 from skill_magic.spec import EnvVar, ImageFacts, Limits, Mount, RunSpec, Ulimit, Wish
 
 SPEC = RunSpec(

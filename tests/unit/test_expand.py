@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skill_magic.expand import ExpandError, expand, split
+from skill_magic.manifest.expand import ExpandError, expand, split
 
 ENVIRONMENT = {
     "HOME": "/home/u",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skill_magic.flag_table import OPTIONS
-from skill_magic.flags import parse, parse_bool
+from skill_magic.flags.parse import parse, parse_bool
+from skill_magic.flags.table import OPTIONS
 
 
 def read(*args: str) -> list[tuple[str, str]]:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_world import GIB, decision, make_host, plan_of
 
-from skill_magic.flag_readers import READERS
-from skill_magic.flag_table import OPTIONS
-from skill_magic.flags import judge
+from skill_magic.flags.parse import judge
+from skill_magic.flags.readers import READERS
+from skill_magic.flags.table import OPTIONS
 from skill_magic.spec import Mount, Ulimit, Wish
 
 ALLOWED: list[tuple[list[str], str, Any]] = [

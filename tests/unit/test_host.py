@@ -282,7 +282,9 @@ def test_values_of_variables_are_not_in_the_repr(monkeypatch: pytest.MonkeyPatch
 def test_importing_it_is_cheap() -> None:
     code = """
 import sys
-from skill_magic import command, host, manifest
+from skill_magic import host
+from skill_magic.command import parse
+from skill_magic.manifest import layers
 print(*{"platformdirs", "tomli", "docker", "IPython"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

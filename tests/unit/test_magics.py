@@ -16,7 +16,7 @@ from traitlets.config import Config
 
 import skill_magic
 from skill_magic import door
-from skill_magic.grammar import OPTIONS, VERBS
+from skill_magic.command.grammar import OPTIONS, VERBS
 from skill_magic.magics import SkillMagics
 
 

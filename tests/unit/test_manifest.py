@@ -14,7 +14,7 @@ from skill_magic import host as host_module
 from skill_magic.errors import ManifestError, SkillNotFound
 from skill_magic.findings import Violation
 from skill_magic.host import Host
-from skill_magic.manifest import BUNDLED, NAMES, Docker, Manifests, load
+from skill_magic.manifest.layers import BUNDLED, NAMES, Docker, Manifests, load
 
 GOOD = '[skills.{}.docker]\nimage = "debian:12"\n'
 
@@ -270,7 +270,8 @@ def test_a_file_that_may_not_be_read(host: Host) -> None:
     code = """
 import os, sys, tomli, platformdirs.unix, pwd, stat, difflib
 from pathlib import Path
-from skill_magic import host, manifest, manifest_file
+from skill_magic import host
+from skill_magic.manifest import file, layers as manifest
 found = host.discover(Path(sys.argv[1]))
 if os.getuid() == 0:
     for path in [found.directory, *found.directory.parents]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from skill_magic.findings import Violation
-from skill_magic.keys import DOCKER
-from skill_magic.manifest import Docker, Skill
-from skill_magic.manifest_file import Layer, read
+from skill_magic.manifest.file import Layer, read
+from skill_magic.manifest.keys import DOCKER
+from skill_magic.manifest.layers import Docker, Skill
 
 IMAGE = 'image = "debian:12"\n'
 

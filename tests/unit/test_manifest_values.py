@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skill_magic import values
-from skill_magic.keys import DOCKER
+from skill_magic.manifest import values
+from skill_magic.manifest.keys import DOCKER
 
 
 def fault(key: str, text: str) -> values.Fault | None:

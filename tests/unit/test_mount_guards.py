@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from policy_helpers import make_host, make_spec
 
-from skill_magic import mounts
 from skill_magic.host import Host
+from skill_magic.mounts import mounts
 from skill_magic.spec import Mount
 
 

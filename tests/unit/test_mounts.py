@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from policy_helpers import make_host, make_spec
 
-from skill_magic import mount_option, mounts
 from skill_magic.errors import PolicyError
 from skill_magic.host import Host
+from skill_magic.mounts import mounts
+from skill_magic.mounts import option as mount_option
 from skill_magic.spec import Mount
 
 

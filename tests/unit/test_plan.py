@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from plan_world import GIB, make_host, make_skill, plan_of
 
-from skill_magic.command import Options, Request
+from skill_magic.command.parse import Options, Request
 from skill_magic.errors import PolicyError, SpecError
 from skill_magic.host import EngineAddress
-from skill_magic.plan import draft, plan
+from skill_magic.plan.draft import draft, plan
 from skill_magic.spec import Gpus, Mount, Ulimit
 
 

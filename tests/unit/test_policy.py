@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from policy_helpers import codes, make_host, make_spec
 
-from skill_magic import policy
 from skill_magic.host import Host
-from skill_magic.mounts import parse_volume, project_mount
-from skill_magic.policy_paths import Judge
-from skill_magic.settings import Settings
+from skill_magic.mounts.mounts import parse_volume, project_mount
+from skill_magic.policy import rules as policy
+from skill_magic.policy.paths import Judge
+from skill_magic.policy.settings import Settings
 from skill_magic.spec import EnvVar, Gpus, ImageFacts, Mount, RunSpec, Wish
 
 IMAGE = ImageFacts(id="sha256:" + "0" * 64)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from policy_helpers import make_host
 
-from skill_magic import policy_paths, protected
 from skill_magic.host import Host
-from skill_magic.policy_paths import Judge, way
+from skill_magic.policy import paths as policy_paths
+from skill_magic.policy import protected
+from skill_magic.policy.paths import Judge, way
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 from policy_helpers import make_host
-from skill_magic.policy_paths import Judge
+from skill_magic.policy.paths import Judge
 host = make_host(Path({root!r}))
 for name in ("", "/.ssh", "/.config", "/proj/data"):
     hit = Judge(host).hit({bound!r} + name, {bound!r} + name)

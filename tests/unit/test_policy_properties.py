@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from policy_helpers import make_host, make_skill
 
-from skill_magic import expand, mounts
-from skill_magic.command import Request
-from skill_magic.decide import Decision, evaluate
+from skill_magic.command.parse import Request
 from skill_magic.host import Host
-from skill_magic.settings import Settings
+from skill_magic.manifest import expand
+from skill_magic.mounts import mounts
+from skill_magic.policy.decide import Decision, evaluate
+from skill_magic.policy.settings import Settings
 from skill_magic.spec import Mount
 
 FEW, MANY = 60, 10_000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from policy_helpers import make_host, make_spec
 
-from skill_magic import redact
+from skill_magic.policy import redact
 from skill_magic.spec import EnvVar, Mount
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from skill_magic import mount_option, policy_mounts, settings
-from skill_magic.flag_table import OPTIONS
+from skill_magic.flags.table import OPTIONS
+from skill_magic.mounts import option as mount_option
+from skill_magic.policy import mounts as policy_mounts
+from skill_magic.policy import settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")

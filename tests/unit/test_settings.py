@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from policy_helpers import make_host, make_skill, make_spec
 
-from skill_magic import settings
 from skill_magic.errors import SpecError
 from skill_magic.host import Host
-from skill_magic.settings import REGISTRIES, Settings
+from skill_magic.policy import settings
+from skill_magic.policy.settings import REGISTRIES, Settings
 from skill_magic.spec import Limits, Mount
 
 

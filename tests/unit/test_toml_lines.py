@@ -11,7 +11,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skill_magic.toml_lines import DEEPEST, Path, Positions, scan
+from skill_magic.manifest.toml_lines import DEEPEST, Path, Positions, scan
 
 DOCUMENT = '''\
 version = "1"

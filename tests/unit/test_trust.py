@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from policy_helpers import make_host, make_skill
 
-from skill_magic import decide, settings, trust
-from skill_magic.command import Request
+from skill_magic.command.parse import Request
 from skill_magic.errors import PolicyError, SpecError
 from skill_magic.host import Host
-from skill_magic.manifest import Skill
+from skill_magic.manifest.layers import Skill
+from skill_magic.policy import decide, settings, trust
 
 
 @pytest.fixture

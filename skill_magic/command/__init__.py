@@ -1,0 +1,1 @@
+"""words → Command: the grammar that both doors share."""

@@ -1,0 +1,1 @@
+"""extra_args: docker run's own option syntax → fields of a RunSpec."""

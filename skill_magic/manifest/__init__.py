@@ -1,0 +1,1 @@
+"""skills.toml files → Skill: found, layered, read, validated."""

@@ -1,0 +1,317 @@
+"""One manifest file → the skills it describes and the faults it has.
+
+A manifest may come from anywhere, so reading one is bounded: a regular file of at most 1 MiB, no nesting that
+no manifest needs. Every fault is collected with its file and line; a fault of one skill leaves the others
+alone, a fault of the file takes all of its skills.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..command.grammar import VERBS
+from ..findings import Violation
+from . import keys, values
+from .layers import Docker, Origin, Skill
+from .toml_lines import Path as KeyPath
+from .toml_lines import scan
+
+LARGEST = 1 << 20
+"""Bytes of a manifest that are read."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass
+class Layer:
+    """What one file holds.
+
+    :param faults: skill name → what is wrong with it; :param broken: what is wrong with the file as a whole.
+    """
+
+    file: Path
+    skills: dict[str, Skill] = field(default_factory=dict)
+    faults: dict[str, tuple[Violation, ...]] = field(default_factory=dict)
+    broken: tuple[Violation, ...] = ()
+
+
+class _BrokenError(Exception):
+    """The file cannot be read as TOML at all."""
+
+    def __init__(self, code: str, reason: str, fix: str, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.code, self.reason, self.fix, self.line = code, reason, fix, line
+
+
+def read(file: Path, origin: Origin, *, owner: int | None = None) -> Layer:
+    """Read a manifest. Never raises; what is wrong is in the result.
+
+    :param owner: where given, nobody but this uid (and root) may be able to write the file: it will be
+        trusted.
+    """
+    layer = Layer(file)
+    lines: dict[KeyPath, int] = {}
+    try:
+        text = _text(file, owner)
+        positions = scan(text)
+        lines = positions.lines
+        if positions.too_deep is not None:
+            raise _BrokenError(
+                "manifest-too-deep", "It is nested too deeply.", "Take the nesting out.", positions.too_deep
+            )
+        document = _document(text)
+    except _BrokenError as error:
+        layer.broken = (
+            Violation(
+                error.code, "manifest", file.name, error.reason, error.fix, None, file, error.line, "invalid"
+            ),
+        )
+        named = {path[1] for path in lines if len(path) > 1 and path[0] == "skills"}
+        layer.faults = {str(name): layer.broken for name in named}
+        return layer
+    reader = _Reader(layer, origin, lines)
+    reader.root(document)
+    return layer
+
+
+def _text(file: Path, owner: int | None) -> str:
+    try:
+        # Non-blocking: opening a fifo that somebody named skills.toml would wait for a writer.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError as error:
+        raise _unreadable(error) from None
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise _BrokenError("manifest-unreadable", "It is not a regular file.", "Remove it or rename it.")
+        if owner is not None and (facts.st_uid not in (owner, 0) or facts.st_mode & 0o022):
+            reason = "Others can write it, and what it says is trusted."
+            raise _BrokenError("manifest-not-private", reason, f"Own it and run: chmod go-w {file}")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise _unreadable(error) from None
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST:
+        raise _BrokenError(
+            "manifest-too-large", "It is larger than 1 MiB.", "A manifest is a few lines per skill."
+        )
+    try:
+        return content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _BrokenError("manifest-encoding", "It is not UTF-8.", "Save it as UTF-8.", line) from None
+
+
+def _unreadable(error: OSError) -> _BrokenError:
+    reason = f"It cannot be read: {error.strerror or error}."
+    return _BrokenError("manifest-unreadable", reason, "Make it readable or remove it.")
+
+
+def _document(text: str) -> dict[str, Any]:
+    import tomli
+
+    try:
+        return tomli.loads(text)
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # TOMLDecodeError is a ValueError; int() of endless digits another
+        message = str(error)
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+        if place:
+            reason = f"It is not TOML: {message[: place.start()]}, line {place[1]}, column {place[2]}."
+            line: int | None = int(place[1])
+        else:
+            reason = f"It is not TOML: {message.replace(' (at end of document)', ' at the end of the file')}."
+            line = text.count("\n") + 1 if "end of document" in message else None
+        # The line itself is not shown: it may be the one with a password in it.
+        raise _BrokenError("manifest-toml", reason, "Mend that line.", line) from None
+
+
+class _Reader:
+    """Walks the document, collecting skills and faults."""
+
+    def __init__(self, layer: Layer, origin: Origin, lines: dict[KeyPath, int]) -> None:
+        self.layer = layer
+        self.origin = origin
+        self.lines = lines
+        self.docker_lines = _docker_lines(lines)
+
+    def root(self, document: dict[str, Any]) -> None:
+        broken: list[Violation] = []
+        for key, value in document.items():
+            if key in ("policy", "trust"):
+                reason = "A manifest cannot say what is allowed."
+                fix = "Policy belongs in your policy.toml, and `skill trust NAME` gives trust."
+                broken.append(self._fault("manifest-policy", (key,), value, reason, fix))
+            else:
+                broken += self._known(keys.ROOT, (key,), value)
+        skills = document.get("skills")
+        tables = skills if isinstance(skills, dict) else {}
+        for name, table in tables.items():
+            self._skill(name, table)
+        if broken:
+            self.layer.broken = tuple(broken)
+            for name in tables:
+                self.layer.skills.pop(name, None)
+                self.layer.faults[name] = (*broken, *self.layer.faults.get(name, ()))
+
+    def _skill(self, name: str, table: Any) -> None:
+        path: KeyPath = ("skills", name)
+        found = self._skill_faults(name, path, table)
+        if found:
+            self.layer.faults[name] = tuple(found)
+            return
+        docker = table["docker"]
+        given = {key: _frozen(key, value) for key, value in docker.items() if key in keys.DOCKER}
+        self.layer.skills[name] = Skill(
+            name=name,
+            docker=Docker(**given),
+            origin=self.origin,
+            file=self.layer.file,
+            description=table.get("description", docker.get("description", "")),
+            source=table.get("source", ""),
+            cell=table.get("notebook", {}).get("cell", "stdin"),
+            lines=self.docker_lines.get(name, {}),
+            given=frozenset(given),
+        )
+
+    def _skill_faults(self, name: str, path: KeyPath, table: Any) -> list[Violation]:
+        found: list[Violation] = []
+        if not _NAME.fullmatch(name):
+            reason = "A skill's name is letters, digits, _ . and -, at most 64, the first a letter or digit."
+            found.append(self._fault("skill-name", path, name, reason, "Rename it."))
+        elif name in VERBS:
+            reason = f"{name} is a word of %skill itself."
+            found.append(
+                self._fault("skill-name", path, name, reason, f"Rename it, for instance {name}-tool.")
+            )
+        if not isinstance(table, dict):
+            reason = f"It is {keys.type_name(table)}; a skill is a table."
+            return [*found, self._fault("manifest-type", path, table, reason, f"Write [skills.{name}].")]
+        for key, value in table.items():
+            found += self._known(keys.SKILL, (*path, key), value)
+        for key in ("description", "source"):
+            if isinstance(table.get(key), str):
+                found += self._text_faults((*path, key), table[key])
+        found += self._notebook_faults((*path, "notebook"), table.get("notebook"))
+        return [*found, *self._runtime_faults(path, table)]
+
+    def _text_faults(self, path: KeyPath, value: Any) -> list[Violation]:
+        if not isinstance(value, str):
+            return self._known(keys.SKILL, path, value)
+        fault = values.text_fault(value)
+        return [self._fault(fault.code, path, value, fault.reason, fault.fix)] if fault else []
+
+    def _notebook_faults(self, path: KeyPath, table: Any) -> list[Violation]:
+        if not isinstance(table, dict):
+            return []  # absent, or of the wrong type and reported as that
+        found = []
+        for key, value in table.items():
+            if key != "cell":
+                found.append(self._unknown({"cell": str}, (*path, key), value))
+            elif value not in ("stdin", "args"):
+                reason, fix = "It must be stdin or args.", 'Write cell = "stdin" or cell = "args".'
+                found.append(self._fault("cell-invalid", (*path, key), value, reason, fix))
+        return found
+
+    def _runtime_faults(self, path: KeyPath, table: dict[str, Any]) -> list[Violation]:
+        docker, runtime = table.get("docker"), table.get("runtime")
+        if isinstance(runtime, str) and runtime != "docker":
+            known = runtime in ("wasm", "native")
+            reason = "This package runs Docker skills only." if known else "There is no such runtime."
+            fix = 'Run it with the Skill Engine, or give it runtime = "docker" and a docker table.'
+            found = [self._fault("runtime-unsupported", (*path, "runtime"), runtime, reason, fix)]
+        else:
+            found = []
+        if isinstance(docker, dict):
+            return [*found, *self._docker_faults(path, docker, table.get("source"))]
+        if found or docker is not None:
+            return found
+        if runtime is None:
+            reason = "It has no docker table, and this package runs Docker skills only."
+        else:
+            reason = "It has no docker table."
+        fix = f'Write [skills.{path[1]}.docker] with image = "…".'
+        return [self._fault("docker-missing", path, "", reason, fix)]
+
+    def _docker_faults(self, skill: KeyPath, table: dict[str, Any], source: Any) -> list[Violation]:
+        path = (*skill, "docker")
+        found: list[Violation] = []
+        for key, value in table.items():
+            if key == "description":  # its place is one table up; here it says the same and does no harm
+                found += self._text_faults((*path, key), value)
+                continue
+            if key not in keys.DOCKER:
+                found.append(self._unknown(keys.DOCKER, (*path, key), value))
+                continue
+            for where, shown, fault in keys.faults(key, value):
+                line = self.docker_lines.get(str(skill[1]), {}).get(where, self.lines.get((*path, key)))
+                found.append(self._violation(fault.code, where, shown, fault.reason, fault.fix, line))
+        image = table.get("image")
+        if image is None:
+            fix = 'Write image = "NAME:TAG".'
+            if isinstance(source, str) and source.startswith("docker:"):
+                fix = f'Write image = "{source.removeprefix("docker:")}".'
+            found.append(self._fault("image-missing", path, "", "It names no image.", fix, field="image"))
+        elif isinstance(image, str) and isinstance(source, str) and source.startswith("docker:"):
+            named = source.removeprefix("docker:")
+            if not values.same_image(named, image):
+                reason, fix = f"It disagrees with image = {image!r}.", "Make both the same, or drop source."
+                found.append(self._fault("source-differs", (*skill, "source"), source, reason, fix))
+        return found
+
+    def _known(self, known: Mapping[str, type], path: KeyPath, value: Any) -> list[Violation]:
+        """Whether a key outside the docker table is one, and of its type."""
+        wanted = known.get(str(path[-1]))
+        if wanted is None:
+            return [self._unknown(known, path, value)]
+        if isinstance(value, wanted):
+            return []
+        word = "a string" if wanted is str else "a table" if wanted is dict else "a list"
+        reason = f"It is {keys.type_name(value)}; it must be {word}."
+        return [self._fault("manifest-type", path, value, reason, f"Make it {word}.")]
+
+    def _unknown(self, known: Mapping[str, object], path: KeyPath, value: Any) -> Violation:
+        where = f"[{'.'.join(map(str, path[:-1]))}]" if len(path) > 1 else "a manifest"
+        reason = f"{where} has no such key."
+        return self._fault("manifest-unknown-key", path, value, reason, keys.suggestion(str(path[-1]), known))
+
+    def _fault(
+        self, code: str, path: KeyPath, value: Any, reason: str, fix: str, *, field: str = ""
+    ) -> Violation:
+        parts = path[2:] if path[0] == "skills" and len(path) > 2 else path
+        if parts[0] == "docker" and len(parts) > 1:
+            parts = parts[1:]
+        name = field or ".".join(map(str, parts))
+        return self._violation(code, name, keys.shown(name, value), reason, fix, self.lines.get(path))
+
+    def _violation(
+        self, code: str, field: str, value: str, reason: str, fix: str, line: int | None
+    ) -> Violation:
+        return Violation(code, field, value, reason, fix, None, self.layer.file, line, "invalid")
+
+
+def _docker_lines(lines: dict[KeyPath, int]) -> dict[str, dict[str, int]]:
+    """Skill → ``image`` or ``volumes[0]`` → line."""
+    found: dict[str, dict[str, int]] = {}
+    for path, line in lines.items():
+        if len(path) in (4, 5) and path[0] == "skills" and path[2] == "docker":
+            index = f"[{path[4]}]" if len(path) == 5 else ""
+            found.setdefault(str(path[1]), {})[f"{path[3]}{index}"] = line
+    return found
+
+
+def _frozen(key: str, value: Any) -> Any:
+    kind = keys.DOCKER[key].kind
+    if kind == "strings":
+        return tuple(value)
+    return keys.plain(value) if kind == "number" else value

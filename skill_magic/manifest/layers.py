@@ -1,0 +1,197 @@
+"""skills.toml files → Skill values."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import ManifestError, SkillNotFound
+from ..findings import Violation
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from .file import Layer
+
+Origin = Literal["project", "user", "bundled"]
+
+NAMES = ("skills.toml", ".skill-engine.toml", "skill-engine.toml")
+"""Names of a project's manifest, the first that is there counts; the last two are the Skill Engine's."""
+
+BUNDLED = Path(__file__).parents[1] / "catalog" / "skills.toml"
+
+
+@dataclass(frozen=True)
+class Docker:
+    """`[skills.X.docker]`, types checked, nothing expanded; the fifteen keys and their defaults."""
+
+    image: str
+    entrypoint: str | None = None
+    command: tuple[str, ...] | None = None
+    volumes: tuple[str, ...] = ()
+    working_dir: str | None = None
+    environment: tuple[str, ...] = ()
+    memory: str | None = None
+    cpus: str | None = None
+    network: str = "none"
+    rm: bool = True
+    user: str | None = None
+    gpus: str | None = None
+    read_only: bool = False
+    platform: str | None = None
+    extra_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One skill as its manifest describes it.
+
+    :param lines: 1-based line of each key of the docker table and of each item of its lists (``volumes[0]``).
+    :param given: names of the docker keys the manifest really wrote (a default and the same value written
+        differ).
+    """
+
+    name: str
+    docker: Docker
+    origin: Origin
+    file: Path
+    description: str = ""
+    source: str = ""
+    cell: Literal["stdin", "args"] = "stdin"
+    lines: Mapping[str, int] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+
+    @property
+    def base_dir(self) -> Path:
+        """The manifest's directory: relative host paths start here."""
+        return self.file.parent
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """All layers, nearest first wins. Faulty skills are kept aside so that one bad skill does not take the
+    rest along.
+
+    A skill or a file with faults is never passed over in favour of a layer further away.
+
+    :param faults: skill name ("" for a file whose skills are not known) → what is wrong with it.
+    :param files: the manifests that were read; :param searched: every path that was looked at.
+    :param broken: the faults of the nearest file that cannot be read as a whole; no layer behind it counts.
+    """
+
+    skills: Mapping[str, Skill]
+    faults: Mapping[str, tuple[Violation, ...]]
+    files: tuple[Path, ...]
+    searched: tuple[Path, ...]
+    broken: tuple[Violation, ...] = ()
+
+    def find(self, name: str) -> Skill:
+        """The skill of that name.
+
+        :raises ManifestError: where it has faults, or where a nearer file is broken and might have described
+            it.
+        :raises SkillNotFound: where there is none.
+        """
+        if name in self.skills:
+            return self.skills[name]
+        if faults := self.faults.get(name) or self.broken:
+            file = faults[0].file
+            what = (
+                f"the skill {name} of {file} cannot be used"
+                if name in self.faults
+                else f"{file} cannot be used"
+            )
+            raise ManifestError(what, faults)
+        near = difflib.get_close_matches(
+            name, [known for known in {**self.skills, **self.faults} if known], 3, 0.6
+        )
+        suggestion = f"; did you mean {' or '.join(near)}?" if near else ""
+        read = ["the bundled skills" if file == BUNDLED else str(file) for file in self.files]
+        hint = f"`skill list` shows all; looked in {' and '.join(read)}"
+        if self.searched and BUNDLED in self.files[:1]:
+            names = " or ".join(NAMES)
+            hint += f"; there is no {names} in {self.searched[0].parent} or above"
+        raise SkillNotFound(f"no skill is called {name!r}{suggestion}", hint)
+
+
+def load(host: Host, *, explicit: Path | None = None) -> Manifests:
+    """Find and read the layers: the project's manifest, the user's, the bundled one.
+
+    :param explicit: a manifest that takes the project's place; relative to the notebook's directory.
+    :raises ManifestError: where ``explicit`` is not there.
+    """
+    from .file import read
+
+    searched: list[Path] = []
+    own = host.config_dir / NAMES[0]
+    if explicit is not None:
+        project: Path | None = _explicit(host.directory / explicit)
+        searched.append(host.directory / explicit)
+    else:
+        project = _project(host.directory, searched)
+    layers: list[Layer] = []
+    # A person who works in the configuration directory itself has their own manifest there, not a project's.
+    if project is not None and not _same(project, own):
+        layers.append(read(project, "project"))
+    searched.append(own)
+    if os.path.lexists(own):
+        layers.append(read(own, "user", owner=host.uid))
+    layers.append(_bundled(BUNDLED))
+
+    skills: dict[str, Skill] = {}
+    faults: dict[str, tuple[Violation, ...]] = {}
+    for layer in layers:
+        for name in {**layer.skills, **layer.faults}:
+            if name in skills or name in faults:
+                continue
+            if name in layer.skills:
+                skills[name] = layer.skills[name]
+            else:
+                faults[name] = layer.faults[name]
+        if layer.broken:
+            if not layer.faults:
+                faults[""] = layer.broken
+            break
+    files = tuple(layer.file for layer in layers)
+    broken = next((layer.broken for layer in layers if layer.broken), ())
+    return Manifests(skills, faults, files, tuple(searched), broken)
+
+
+@lru_cache(maxsize=1)
+def _bundled(file: Path) -> Layer:
+    """The catalog, read once: it comes with the package and does not change under it."""
+    from .file import read
+
+    return read(file, "bundled")
+
+
+def _explicit(path: Path) -> Path:
+    if path.is_dir():
+        for name in NAMES:
+            if os.path.lexists(path / name):
+                return path / name
+    elif os.path.lexists(path):
+        return path
+    kind = f"{path} holds no manifest" if path.is_dir() else f"there is no manifest {path}"
+    raise ManifestError(kind, (), "name a skills.toml, or a directory that has one")
+
+
+def _project(directory: Path, searched: list[Path]) -> Path | None:
+    """The first manifest in ``directory`` or above; a dangling link counts, and is an error when read."""
+    for place in (directory, *directory.parents):
+        for name in NAMES:
+            searched.append(place / name)
+            if os.path.lexists(place / name):
+                return place / name
+    return None
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

@@ -1,0 +1,287 @@
+"""Mounts of our own inside an allowed mount: credentials are hidden, what the host runs later is read-only.
+
+A read-write mount of the notebook's directory lets a tool write anything there, also what this machine runs
+by itself later: hooks of git, tasks of an editor, a virtual environment, the manifest, the open notebook.
+Each such thing that exists is bind-mounted read-only over itself, which also stops renaming and removing
+it. One that does not exist cannot be (the engine would create it on the host); :func:`watched` names those
+for a comparison after the run.
+
+A directory between the mounted one and such a thing is mounted over itself, read-write: the kernel lets
+nobody rename a directory that is itself a mount point, but would let the parent of one be moved away.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from ..host import Host
+from ..policy.paths import Judge, identity, resolve
+from ..policy.protected import below
+from ..spec import Mount, RunSpec
+
+PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv", ".devcontainer", ".husky")
+"""In a project's directory: what the host runs later without being asked."""
+
+MANIFESTS = ("skills.toml", ".skill-engine.toml", "skill-engine.toml")
+
+MOST_SUBMODULES = 64
+"""Submodules whose ``.git`` is guarded; each takes a few mounts."""
+
+MASK_SIZE = 4096
+"""Bytes of the empty tmpfs that hides a folder."""
+
+
+def complete(
+    mounts: Iterable[Mount],
+    host: Host,
+    *,
+    files: Iterable[Path] = (),
+    judge: Judge | None = None,
+) -> tuple[Mount, ...]:
+    """``mounts`` with the protections that they need, right after the mount that each is in.
+
+    :param files: further files to keep read-only (the manifest).
+    :param judge: as for ``policy.check``.
+    """
+    mounts = tuple(mounts)
+    judge = judge or Judge(host)
+    taken = {mount.target for mount in mounts}
+    made: list[Mount] = []
+    for mount in mounts:
+        made.append(mount)
+        if mount.kind != "bind" or mount.source is None or not os.path.isdir(mount.source):
+            continue
+        for guard in _guards(mount, judge, host, tuple(files)):
+            if guard.target not in taken:
+                taken.add(guard.target)
+                made.append(guard)
+    return tuple(made)
+
+
+def watched(spec: RunSpec, host: Host) -> tuple[Path, ...]:
+    """What a run could plant: protected names that do not exist (or are links) in read-write mounted
+    directories."""
+    found: dict[Path, None] = {}
+    for mount in spec.mounts:
+        if mount.kind == "bind" and not mount.read_only and mount.source is not None:
+            for path in _code(mount.source, host, ()):
+                if not _plain(path):
+                    found[Path(path)] = None
+    return tuple(found)
+
+
+def absent(spec: RunSpec, host: Host) -> dict[Path, str]:
+    """The watched places as they are before a run: where each links to, an empty string for nothing there."""
+    return {path: _link(path) for path in watched(spec, host)}
+
+
+def planted(before: Mapping[Path, str]) -> tuple[Path, ...]:
+    """Those of :func:`absent` that a run made or changed: what the host might now run or read by itself."""
+    found = [p for p, link in before.items() if os.path.lexists(p) and (not link or _link(p) != link)]
+    return tuple(path for path in found if not any(other in path.parents for other in found))
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> Iterator[Mount]:
+    source = mount.source or ""
+    key = (source, mount.read_only, files)
+    if key not in judge.guards:
+        judge.guards[key] = tuple(_places_to_guard(source, mount.read_only, judge, host, files))
+    for sort, path in judge.guards[key]:
+        yield _mask(mount, path) if sort == "hide" else _over_itself(mount, path, read_only=sort == "keep")
+
+
+def _places_to_guard(
+    source: str, read_only: bool, judge: Judge, host: Host, files: tuple[Path, ...]
+) -> Iterator[tuple[Literal["hide", "keep", "between"], str]]:
+    """What to do with which path below ``source``, outer ones first."""
+    done: list[str] = []
+
+    def fresh(path: str) -> bool:
+        # A guard inside a guard would be mounted into an empty or read-only directory.
+        if path == source or not below(path, source) or any(below(path, each) for each in done):
+            return False
+        done.append(path)
+        return True
+
+    def around(path: str) -> Iterator[tuple[Literal["between"], str]]:
+        if not read_only:
+            yield from (("between", place) for place in _between(source, path))
+
+    secrets = judge.contained(source, ("credential", "socket"))
+    for path in sorted({place for entry in secrets for place in _places(entry.path)}):
+        if fresh(path):
+            yield from around(path)
+            yield "hide", path
+    if read_only:
+        return
+    code = {place for entry in judge.contained(source, ("code",)) for place in _places(entry.path)}
+    code.update(real for path in _code(source, host, files) for real in _places(path))
+    for path in sorted(code):
+        if fresh(path):
+            yield from around(path)
+            yield "keep", path
+
+
+def run_later(host: Host, files: Iterable[Path] = ()) -> tuple[str, ...]:
+    """What the host runs or reads later in the notebook's directory, and where links of those names lead."""
+    root = str(host.directory)
+    found = dict.fromkeys(path for each in _code(root, host, files) for path in (each, *_places(each)))
+    return tuple(path for path in found if below(path, root) and path != root)
+
+
+def _between(top: str, path: str) -> Iterator[str]:
+    """The directories from below ``top`` down to the parent of ``path``."""
+    place = top
+    for part in os.path.relpath(os.path.dirname(path), top).split("/"):
+        if part != ".":
+            place = os.path.join(place, part)
+            yield place
+
+
+def _places(path: str) -> Iterator[str]:
+    """Where the thing at ``path`` really stands: there, unless it is a link or absent; and where it links
+    to."""
+    parent = resolve(os.path.dirname(path))
+    here = os.path.join(parent, os.path.basename(path))
+    if _exists(here):
+        if _plain(here):
+            yield here
+        else:
+            target = resolve(here)
+            if _exists(target):
+                yield target
+
+
+def _exists(path: str) -> bool:
+    return os.path.lexists(path)
+
+
+def _plain(path: str) -> bool:
+    """Whether ``path`` exists and is no link."""
+    try:
+        return not stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
+    """Paths below ``source`` that the host runs or reads later; existing or not."""
+    roots = {source}
+    if below(str(host.directory), source) or below(source, str(host.directory)):
+        roots.add(str(host.directory))
+    for root in sorted(roots):
+        for name in (*PROJECT_CODE, *MANIFESTS):
+            yield os.path.join(root, name)
+        yield from _git_directories(root)
+        yield from _environments(root)
+    for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
+        yield str(file)
+
+
+def _git_directories(root: str) -> Iterator[str]:
+    """What git reads and runs besides ``.git`` itself: the ``.git`` of submodules, where ``.git`` files point
+    (a worktree's or a submodule's own directory, and the repository it belongs to), and hooks kept
+    elsewhere."""
+    for pointer in (os.path.join(root, ".git"), *_submodules(root)):
+        yield pointer
+        directories = [pointer]
+        own = _lines(pointer)[:1]
+        if own and own[0].startswith("gitdir:"):
+            directory = resolve(
+                os.path.join(os.path.dirname(pointer), own[0].removeprefix("gitdir:").strip())
+            )
+            directories.append(directory)
+            for common in _lines(os.path.join(directory, "commondir"))[:1]:
+                directories.append(resolve(os.path.join(directory, common)))
+        yield from directories[1:]
+        for directory in directories:
+            yield os.path.join(directory, "hooks")
+            for hooks in _settings(os.path.join(directory, "config"), "hookspath"):
+                yield posixpath.normpath(os.path.join(os.path.dirname(pointer), os.path.expanduser(hooks)))
+
+
+def _submodules(root: str) -> Iterator[str]:
+    for path in list(_settings(os.path.join(root, ".gitmodules"), "path"))[:MOST_SUBMODULES]:
+        place = posixpath.normpath(os.path.join(root, path))
+        if below(place, root) and place != root:
+            yield os.path.join(place, ".git")
+
+
+def _settings(path: str, name: str) -> Iterator[str]:
+    """The values that a file of git's gives one key, in whatever section."""
+    for line in _lines(path):
+        key, equals, value = line.partition("=")
+        if equals and key.strip().lower() == name and value.strip(' "'):
+            yield value.strip(' "')
+
+
+def _lines(path: str) -> list[str]:
+    """The lines of a small regular file; none where it is anything else. A planted pipe must not hold us
+    up."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        regular = stat.S_ISREG(os.fstat(handle).st_mode)
+        data = os.read(handle, 1 << 16) if regular else b""
+    except OSError:
+        return []
+    finally:
+        os.close(handle)
+    return [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
+
+
+def _environments(root: str) -> Iterator[str]:
+    """Virtual environments directly in ``root``, whatever their name."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return
+    for name in names:
+        if os.path.lexists(os.path.join(root, name, "pyvenv.cfg")):
+            yield os.path.join(root, name)
+
+
+def _inner(mount: Mount, path: str) -> str:
+    return posixpath.join(mount.target, os.path.relpath(path, mount.source))
+
+
+def _mask(mount: Mount, path: str) -> Mount:
+    folder = os.path.isdir(path)
+    return Mount(
+        "mask",
+        _inner(mount, path),
+        None if folder else "/dev/null",
+        read_only=True,
+        declared=path,
+        size=MASK_SIZE if folder else None,
+        ours=True,
+        names=mount.names,
+    )
+
+
+def _over_itself(mount: Mount, path: str, *, read_only: bool) -> Mount:
+    return Mount(
+        "bind",
+        _inner(mount, path),
+        path,
+        read_only=read_only,
+        declared=path,
+        ours=True,
+        names=mount.names,
+        identity=identity(path),
+    )

@@ -1,0 +1,1 @@
+"""Skill + Request + Host → RunSpec; nothing left implicit."""

@@ -1,0 +1,1 @@
+"""RunSpec → every Violation at once, or none; grants and settings."""

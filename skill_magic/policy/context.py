@@ -1,0 +1,56 @@
+"""What every rule of the policy is given, and how a rule words its refusal."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal
+
+from ..findings import Violation
+from ..host import Host
+from ..spec import Mount, RunSpec
+from .paths import Judge
+from .redact import every, hide, spec_secrets
+from .settings import Settings
+
+
+class Context:
+    """One check: the run, the machine, the settings in force."""
+
+    def __init__(self, spec: RunSpec, host: Host, settings: Settings, judge: Judge | None = None) -> None:
+        self.spec = spec
+        self.host = host
+        self.settings = settings
+        self._judge = judge
+
+    @cached_property
+    def paths(self) -> Judge:
+        """Judges host paths; made when the first path is judged."""
+        return self._judge or Judge(self.host, home_project=self.settings.allow_home_project)
+
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        return spec_secrets(self.spec, self.host)
+
+    def shown(self, text: str) -> str:
+        """``text`` as a person may see it: without the values of secrets."""
+        return hide(text, self._secrets)
+
+    def path(self, mount: Mount, text: str) -> str:
+        """A path of ``mount`` as a person may see it."""
+        return self.shown(hide(text, every(mount.names, self.host.environment)))
+
+    def violation(
+        self,
+        code: str,
+        field: str,
+        value: str,
+        reason: str,
+        fix: str = "",
+        *,
+        grant: str | None = None,
+        kind: Literal["invalid", "refused"] = "refused",
+    ) -> Violation:
+        """A refusal; where a grant can lift it, the way out is the command that asks for it."""
+        if grant is not None:
+            fix = f"{fix} allow it: `skill trust {self.spec.skill}`."
+        return Violation(code, field, self.shown(value), self.shown(reason), fix, grant, kind=kind)

@@ -1,0 +1,249 @@
+"""Decide: manifest, plan and policy in one step, without an engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..command.parse import Request
+from ..errors import PolicyError, SpecError
+from ..findings import Violation
+from .paths import Judge
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from ..manifest.layers import Skill
+    from ..spec import ImageFacts, Mount, RunSpec
+    from .settings import Settings
+
+Verdict = Literal["allow", "trust", "deny", "error"]
+
+
+def verdict_of(violations: tuple[Violation, ...]) -> Verdict:
+    """A refusal that nothing lifts is worse than invalid input, and that is worse than one that a grant
+    lifts."""
+    if any(each.kind == "refused" and not each.liftable for each in violations):
+        return "deny"
+    if any(each.kind == "invalid" for each in violations):
+        return "error"
+    return "trust" if violations else "allow"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one request.
+
+    :param skill: ``None`` where the manifest's faults leave none.
+    :param spec: the run as planned, within the settings' bounds; ``None`` where the faults leave none.
+    """
+
+    skill: Skill | None
+    spec: RunSpec | None
+    violations: tuple[Violation, ...]
+    verdict: Verdict
+    name: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON form that ``skill check --json`` promises."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "violations": [each.as_dict() for each in self.violations],
+        }
+
+    def raise_for_verdict(self) -> None:
+        """Nothing for "allow".
+
+        :raises SpecError: for "error". :raises PolicyError: for "deny" and "trust".
+        """
+        if self.verdict == "allow":
+            return
+        if self.verdict == "error":
+            raise SpecError(f"{self.name}: this cannot be run as it is written", self.violations)
+        if self.verdict == "trust":
+            raise PolicyError(
+                f"{self.name} asks for more than its confinement",
+                self.violations,
+                f"look at it and decide: skill trust {self.name}",
+            )
+        raise PolicyError(f"{self.name}: the policy refuses this run", self.violations)
+
+
+def evaluate(
+    skill: Skill,
+    request: Request,
+    host: Host,
+    *,
+    settings: Settings | None = None,
+    grants: frozenset[str] | None = None,
+    judge: Judge | None = None,
+) -> Decision:
+    """Plan ``request`` and judge the plan. Asks no engine.
+
+    :param settings: default: what policy.toml says. :param grants: default: what a person granted this skill.
+    :param judge: as for ``policy.check``.
+    :raises SpecError: where policy.toml or the grants cannot be relied on.
+    """
+    from ..plan import draft as plan
+    from . import rules as policy
+    from . import settings as bounds
+    from . import trust
+
+    if settings is None:
+        settings = bounds.load(host)
+    if grants is None:
+        grants = trust.grants_for(skill, host)
+    judge = judge or Judge(host, home_project=settings.allow_home_project)
+    draft = plan.draft(bounds.tightened(skill, settings), request, host)
+    spec = bounds.bounded(draft.spec, settings)
+    spec = replace(_placed(spec, skill, host, grants, judge), grants=grants)
+    judged = policy.check(spec, host, grants=grants, settings=settings, judge=judge)
+    found = tuple(dict.fromkeys((*draft.faults, *judged)))
+    return Decision(skill, spec, found, verdict_of(found), skill.name)
+
+
+def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], judge: Judge) -> RunSpec:
+    """``spec`` with the protections inside its mounts; on an engine elsewhere, without the notebook's
+    directory."""
+    from ..mounts import mounts
+    from .mounts import too_many
+
+    if too_many(spec):
+        return spec  # the policy refuses it
+    if host.engine is None or not host.engine.remote:
+        guarded = mounts.complete(spec.mounts, host, files=(skill.file,), judge=judge)
+        return replace(spec, mounts=guarded, notes=(*spec.notes, *_hidden(guarded)))
+    if "remote-mounts" in grants:
+        return spec
+    kept = tuple(each for each in spec.mounts if not (each.ours and each.kind == "bind"))
+    note = "the engine runs on another machine: the notebook's directory is not mounted"
+    return replace(spec, mounts=kept, notes=(*spec.notes, note))
+
+
+def _hidden(mounts: Iterable[Mount]) -> Iterator[str]:
+    """A note of the credentials that a container does not get to see."""
+    paths = [each.declared for each in mounts if each.kind == "mask"]
+    if paths:
+        more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+        yield f"hidden from the container: {', '.join(paths[:5])}{more}"
+
+
+def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
+    """The second look, once the image is on the machine and before a container is made.
+
+    :raises PolicyError: where what the image brings along is refused.
+    """
+    from . import rules as policy
+    from . import settings as bounds
+
+    found = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
+    if found:
+        hint = (
+            f"look at it and decide: skill trust {spec.skill}" if all(each.liftable for each in found) else ""
+        )
+        raise PolicyError(f"{spec.skill}: the policy refuses the image {spec.image}", found, hint)
+
+
+def with_image(decision: Decision, image: ImageFacts, host: Host) -> Decision:
+    """``decision`` with what the policy says of the image, for the one who is to be asked about all of it."""
+    if decision.spec is None:
+        return decision
+    from . import rules as policy
+    from . import settings as bounds
+
+    spec = decision.spec
+    more = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
+    found = tuple(dict.fromkeys((*decision.violations, *more)))
+    return replace(decision, violations=found, verdict=verdict_of(found))
+
+
+def check_made(
+    spec: RunSpec,
+    host: Host,
+    *,
+    volumes: Mapping[str, Mapping[str, Any]],
+    accounts: tuple[str, str] | None,
+) -> None:
+    """The third look, at a container that is made and not started: what only the engine knows.
+
+    :param volumes: volume name → the engine's ``GET /volumes/NAME``, for each named volume of the run.
+    :param accounts: the image's /etc/passwd and /etc/group, where the user is a name.
+    :raises PolicyError: for a volume that is a directory of the host, or a name that stands for root.
+    """
+    from . import rules as policy
+    from . import settings as bounds
+
+    settings = bounds.load(host)
+    found = policy.check_volumes(spec, volumes, host, settings=settings)
+    if accounts is not None:
+        found += policy.check_accounts(spec, *accounts, host, grants=spec.grants, settings=settings)
+    if found:
+        raise PolicyError(f"{spec.skill}: the policy refuses this run", found)
+
+
+def check_all(host: Host, explicit: Path | None = None, path: Path | None = None) -> list[Decision]:
+    """Decide every skill of a project, as ``skill check [PATH]`` does: of its manifest where it has one,
+    else of the user's and the bundled one. Each is judged as if it was called with no arguments.
+
+    :param explicit: a manifest that takes the project's place.
+    :param path: the project: a directory (as if the notebook was there), or a manifest.
+    :returns: one decision per skill; one named "" for a fault of a whole file or of the settings.
+    """
+    from ..manifest import layers as manifest
+
+    host, explicit = _place(host, explicit, path)
+    try:
+        manifests = manifest.load(host, explicit=explicit)
+        settings = _settings(host)
+    except SpecError as error:
+        return [_faulty("", error.violations, str(error))]
+    judge = Judge(host, home_project=settings.allow_home_project)
+    first = manifests.files[0]
+    alone = first not in (manifest.BUNDLED, host.config_dir / manifest.NAMES[0])
+    decisions = []
+    for name in sorted({*manifests.skills, *manifests.faults}):
+        if name in manifests.faults:
+            faults = manifests.faults[name]
+            if not alone or any(fault.file == first for fault in faults):
+                decisions.append(_faulty(name, faults))
+            continue
+        skill = manifests.skills[name]
+        if alone and skill.file != first:
+            continue
+        try:
+            decisions.append(evaluate(skill, Request(name), host, settings=settings, judge=judge))
+        except SpecError as error:
+            decisions.append(_faulty(name, error.violations, str(error)))
+    return decisions
+
+
+def _settings(host: Host) -> Settings:
+    from . import settings
+
+    return settings.load(host)
+
+
+def _place(host: Host, explicit: Path | None, path: Path | None) -> tuple[Host, Path | None]:
+    """The host as it is for a project at ``path``, and the manifest where ``path`` names one."""
+    if path is None:
+        return host, explicit
+    real = Path(os.path.realpath(host.directory / path))
+    directory = host.directory
+    if real.is_dir():
+        directory = real
+    else:
+        explicit = real
+        if directory != real.parent and real.parent not in directory.parents:
+            directory = real.parent
+    environment = {**host.environment, "PWD": str(directory)}
+    return replace(host, directory=directory, environment=environment), explicit
+
+
+def _faulty(name: str, faults: Sequence[Violation], message: str = "") -> Decision:
+    found = tuple(faults) or (
+        Violation("manifest-missing", "manifest", name, f"{message}.", "Name a manifest.", kind="invalid"),
+    )
+    return Decision(None, None, found, verdict_of(found), name)

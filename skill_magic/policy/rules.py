@@ -1,0 +1,134 @@
+"""What a RunSpec may be: every violation at once, each with a code, a reason and a way out.
+
+Confinement is by origin. A project's manifest may do what stays inside the notebook's directory without
+secrets; each further thing needs a grant that names it. The bundled and the user's own manifests are
+trusted: what a grant could lift is not held against them. What no grant can lift is refused to all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..findings import Violation
+from ..flags.parse import judge
+from . import image as policy_image
+from . import mounts as policy_mounts
+from . import network as policy_network
+from . import user as policy_user
+from .context import Context
+from .paths import Judge
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from ..spec import ImageFacts, RunSpec
+
+Rule = Callable[[Context], Iterator[Violation]]
+
+
+def _wishes(context: Context) -> Iterator[Violation]:
+    for wish in context.spec.wishes:
+        yield judge(wish, context.spec)
+
+
+RULES: tuple[Rule, ...] = (
+    policy_image.reference,
+    policy_mounts.sources,
+    policy_mounts.targets,
+    policy_mounts.working_dir,
+    policy_mounts.nested,
+    policy_network.network,
+    policy_network.secrets,
+    policy_network.loader,
+    policy_network.gpus,
+    policy_user.user,
+    policy_user.strict,
+    _wishes,
+)
+
+
+STRICT_GRANTS = frozenset(("network:bridge", "gpus"))
+"""Under the strict profile the bundled and the user's own manifests need these as well."""
+
+
+def check(
+    spec: RunSpec,
+    host: Host,
+    *,
+    grants: frozenset[str] = frozenset(),
+    settings: Settings | None = None,
+    judge: Judge | None = None,
+) -> tuple[Violation, ...]:
+    """Judge a run before the engine is asked anything.
+
+    Reads ``spec``, ``host`` and the file system at the mounted paths; nothing else.
+
+    :param grants: names of grants that a person gave this very skill.
+    :param judge: shares one look at the file system with other checks; made for ``host`` and ``settings``.
+    :returns: all violations in the order of the rules; an empty tuple where the run may go on.
+    """
+    context = Context(spec, host, settings or Settings(), judge)
+    return _standing(context, (each for rule in RULES for each in rule(context)), grants)
+
+
+def check_image(
+    spec: RunSpec,
+    image: ImageFacts,
+    host: Host,
+    *,
+    grants: frozenset[str] = frozenset(),
+    settings: Settings | None = None,
+) -> tuple[Violation, ...]:
+    """Judge the same run once its image is known: what the image brings along (user, directory,
+    variables)."""
+    context = Context(spec, host, settings or Settings())
+    return _standing(context, policy_image.facts(context, image), grants)
+
+
+def check_accounts(
+    spec: RunSpec,
+    passwd: str,
+    group: str,
+    host: Host,
+    *,
+    grants: frozenset[str] = frozenset(),
+    settings: Settings | None = None,
+) -> tuple[Violation, ...]:
+    """Judge a user's name by the image's own /etc/passwd and /etc/group."""
+    context = Context(spec, host, settings or Settings())
+    return _standing(context, policy_user.account(context, passwd, group), grants)
+
+
+def check_volumes(
+    spec: RunSpec,
+    volumes: Mapping[str, Mapping[str, Any]],
+    host: Host,
+    *,
+    settings: Settings | None = None,
+) -> tuple[Violation, ...]:
+    """Judge named volumes that exist already: one made with options can be any directory or device of the
+    host.
+
+    :param volumes: volume name → the engine's ``GET /volumes/NAME``.
+    """
+    context = Context(spec, host, settings or Settings())
+    return _standing(context, policy_mounts.volumes(context, volumes), frozenset())
+
+
+def _standing(context: Context, found: Iterator[Violation], grants: frozenset[str]) -> tuple[Violation, ...]:
+    """Those of ``found`` that neither a grant nor the manifest's origin lifts, located, each once."""
+    trusted = context.spec.origin != "project"
+    kept: dict[tuple[str, str, str | None], Violation] = {}
+    for each in found:
+        if each.grant is not None and context.settings.forbids(each.grant):
+            fix = "Whoever administers this machine has forbidden the grant (forbid_grants in policy.toml)."
+            each = dataclasses.replace(each, grant=None, fix=fix)
+        asked_of_all = context.settings.strict and each.grant in STRICT_GRANTS
+        if each.grant is not None and (each.grant in grants or (trusted and not asked_of_all)):
+            continue
+        if each.file is None and each.field not in ("", "directory", "mount"):  # those are ours
+            each = dataclasses.replace(each, file=context.spec.file, line=context.spec.line_of(each.field))
+        kept.setdefault((each.code, each.field, each.grant), each)
+    return tuple(kept.values())
