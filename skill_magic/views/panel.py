@@ -11,12 +11,11 @@ Nothing here waits for the browser, so a run without one (nbclient, papermill) i
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,7 @@ class PanelView:
         self._delay = delay
         self._clock = clock
         self._thread = threading.get_ident()
-        self._cell = contextvars.copy_context()  # ipykernel keeps in it which cell a display belongs to
+        self._cell = _cell()
         self._name = ""
         self._state: PanelState | None = None
         self._stop: Callable[[], None] = lambda: None
@@ -113,7 +112,8 @@ class PanelView:
         self._state.delta(now)  # the snapshot holds it
         self._widget = _widget_class()(snapshot=self._state.snapshot(now))
         self._widget.on_msg(self._on_message)
-        self._handle = self._cell.copy().run(display, self._widget, display_id=True)
+        with _shown_in(self._cell):
+            self._handle = display(self._widget, display_id=True)
         self._sent = self._keyframe = now
         _free_replies(self._widget.comm)
 
@@ -121,7 +121,8 @@ class PanelView:
         from IPython.display import display
 
         if self._handle is None:
-            self._cell.copy().run(display, bundle, raw=True)
+            with _shown_in(self._cell):
+                display(bundle, raw=True)
         else:
             self._handle.update(bundle, raw=True)
         if self._widget is not None:
@@ -131,6 +132,34 @@ class PanelView:
     def _on_message(self, widget: Any, content: Any, buffers: Any) -> None:
         if isinstance(content, dict) and content.get("stop"):
             threading.Thread(target=self._stop, name="skill-magic-stop", daemon=True).start()
+
+
+def _cell() -> dict[str, Any]:
+    """The header of the message that the kernel is working on, by which a front end knows the cell."""
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return dict(kernel.get_parent().get("header", {})) if kernel is not None else {}
+
+
+@contextlib.contextmanager
+def _shown_in(cell: dict[str, Any]) -> Iterator[None]:
+    """What this thread displays belongs to ``cell``; without it, to whatever cell was started last."""
+    from IPython import get_ipython
+
+    def mark(message: dict[str, Any]) -> dict[str, Any]:
+        message["parent_header"] = cell
+        return message
+
+    publisher: Any = getattr(get_ipython(), "display_pub", None)
+    if not cell or not hasattr(publisher, "register_hook"):
+        yield
+        return
+    publisher.register_hook(mark)  # hooks are the thread's own
+    try:
+        yield
+    finally:
+        publisher.unregister_hook(mark)
 
 
 def _close(widget: Any) -> None:
