@@ -387,6 +387,19 @@ def test_flood(flooded: Notebook, flood: str) -> None:
     assert page.path.stat().st_size < 2_000_000
 
 
+def test_stop_in_the_middle_of_a_flood(flooded: Notebook) -> None:
+    page = flooded
+    endless = "import sys\nwhile True: sys.stdout.buffer.write(b'z' * 79 + b'\\n')"
+    page.put(3, f"%%skill python-runner\n{endless}")
+    page.start(3)
+    expect(page.panel(3).locator("[data-skipped]").first).to_be_attached(timeout=20_000)
+    asked = time.monotonic()
+    page.stop(3).click()
+    page.wait(3, 10)
+    assert time.monotonic() - asked < 2.5  # two seconds, and what the browser takes to tell
+    expect(page.output(3)).to_contain_text("stopped by you")
+
+
 def written(script: str) -> str:
     """The digest of what the script writes, found by running it here."""
     prelude = "import sys, time\ntime.sleep = lambda _: None\nout = sys.stdout.buffer.write\n"
