@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from skill_magic import host
+from skill_magic.background import Handle
+from skill_magic.policy import decide
+from skill_magic.result import RunResult
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,3 +42,31 @@ def test_relative_links_of_the_readme_lead_somewhere() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", readme) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_manifests_of_the_readme_need_no_grant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, project = tmp_path / "home", tmp_path / "home" / "project"
+    for folder in (project, home / "books"):
+        folder.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "DOCKER_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    manifests = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert manifests
+    for text in manifests:
+        (project / "skills.toml").write_text(text)
+        decisions = decide.check_all(dataclasses.replace(host.discover(project), home=home))
+        assert decisions
+        assert {
+            each.name: [str(v) for v in each.violations] for each in decisions if each.verdict != "allow"
+        } == {}
+
+
+def test_what_the_readme_says_of_a_result_and_a_handle_is_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for letter, kind in (("r", RunResult), ("h", Handle)):
+        names = set(re.findall(rf"`{letter}\.(\w+)", readme))
+        assert len(names) > 3
+        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        known = {*dir(kind), *(field.name for field in fields)}
+        assert names - known == set()
