@@ -9,7 +9,7 @@ from .parse import Flag
 from .values import Reader, Wanted
 
 _GROUP = re.compile(r"[0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]*")
-_DEVICE = re.compile(r"/[^:]*(:/[^:]*)?(:(?!.*(.).*\3)[rwm]{1,3})?")
+_DEVICE = re.compile(r"/[^:]*(:/[^:]*)?(:(?=[rwm]{1,3}\Z)(?!.*(.).*\3)[rwm]{1,3})?")
 _CDI = re.compile(r"[^/:=]+/[^/:=]+=[^/]+")
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from ..plan.quantities import integer, is_nothing, size
+from ..plan.quantities import integer, is_nothing, short_unit, size
 from ..spec import Ulimit
 from .parse import Flag
 from .rules import GRANTABLE_ULIMITS
 from .values import Reader, Wanted
 
 _CPU_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
-_NO_CPUS = re.compile(r"[+-]?(0+\.?0*|\.0+)([eE][+-]?[0-9]+|/0*[1-9][0-9]*)?")
+_NO_CPUS = re.compile(r"[+-]?(0+(?:\.0*)?|\.0+)([eE][+-]?[0-9]+|/0*[1-9][0-9]*)?")
 _ULIMITS = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
      "rtprio", "rttime", "sigpending", "stack")
@@ -80,7 +81,8 @@ def _memory(wanted: Wanted, flag: Flag) -> None:
     if is_nothing(flag.value):
         wanted.wish(flag)
     else:
-        wanted.ask("memory", flag)
+        # The manifest's key has one way to write a size; what Docker takes besides is put into it here.
+        wanted.ask("memory", replace(flag, value=short_unit(flag.value)))
 
 
 def _cpus(wanted: Wanted, flag: Flag) -> None:

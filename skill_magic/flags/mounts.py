@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 from ..mounts import mounts
-from ..plan.quantities import size
+from ..plan.quantities import short_unit, size
 from ..spec import Mount
 from .parse import Flag
 from .values import Reader, Wanted
@@ -66,7 +66,7 @@ def _tmpfs(wanted: Wanted, flag: Flag) -> None:
     elif unread := [word for word in words if not _readable(word)]:
         wanted.invalid(flag, f"It has the option {unread[0]!r}.", _SCRATCH)
     else:
-        sizes = [size(word.removeprefix("size=")) for word in words if word.startswith("size=")]
+        sizes = [_kernel_size(word.removeprefix("size=")) for word in words if word.startswith("size=")]
         wanted.mounts.append(
             Mount(
                 "tmpfs",
@@ -97,7 +97,12 @@ def _readable(word: str) -> bool:
     name, equals, value = word.partition("=")
     if not equals:
         return name in _WORDS
-    return bool(size(value)) if name == "size" else _NUMBERS[name].fullmatch(value) is not None
+    return bool(_kernel_size(value)) if name == "size" else _NUMBERS[name].fullmatch(value) is not None
+
+
+def _kernel_size(text: str) -> int | None:
+    """A size as tmpfs(5) takes it: Docker hands the text on, and for the kernel ``64mb`` is none."""
+    return size(text) if short_unit(text) == text else None
 
 
 READERS: dict[str, Reader] = {"mount": _mount, "tmpfs": _tmpfs, "volume": _volume}

@@ -17,6 +17,14 @@ from .table import OPTIONS, SHORT, Kind, Option
 
 __all__ = ["OPTIONS", "Flag", "Kind", "Option", "Parsed", "judge", "parse", "parse_bool"]
 
+LONGEST_VALUE = 4096
+"""Characters of an option's value."""
+
+LONGEST_TEXT = 131_071
+"""Characters of a value that is text of the person's own: what Linux takes in one argument."""
+
+_TEXTS = frozenset(("env", "label", "mount"))
+_MOST_LETTERS = 64
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
@@ -52,6 +60,10 @@ def parse_bool(text: str) -> bool | None:
 def parse(args: Sequence[str]) -> Parsed:
     """Read the words of `extra_args`. Nothing is raised: what is wrong comes back as violations."""
     return _Reader(list(args)).read()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"
 
 
 class _Reader:
@@ -95,6 +107,10 @@ class _Reader:
         letters = word[1:]
         while letters:
             letter, rest = letters[0], letters[1:]
+            if len(word) - len(letters) > _MOST_LETTERS:
+                reason = f"It joins more than {_MOST_LETTERS} options."
+                self._fault("option-syntax", field, _cut(word), reason, "Write them one by one.")
+                return
             name = SHORT.get(letter)
             if name is None:
                 self._unknown(f"-{letter}", word, field)
@@ -123,6 +139,11 @@ class _Reader:
         self._add(option, self.words[self.at - 1], field, written)
 
     def _add(self, option: Option, value: str, field: str, written: str) -> None:
+        longest = LONGEST_TEXT if option.name in _TEXTS else LONGEST_VALUE
+        if len(value) > longest:
+            reason = f"Its value is {len(value):,} characters long; {longest:,} are read at most."
+            self._fault("option-too-long", field, f"{written} {_cut(value)}", reason, "Shorten it.")
+            return
         if option.boolean:
             truth = parse_bool(value)
             if truth is None:
@@ -139,9 +160,11 @@ class _Reader:
 
     def _unknown(self, name: str, word: str, field: str) -> None:
         known = [f"--{option}" for option in OPTIONS] if name.startswith("--") else []
+        spaced = any(character.isspace() for character in word)
+        name, word = _cut(name), _cut(word)
         near = get_close_matches(name.lower(), known, n=1, cutoff=0.75)
         fix = f"Did you mean {near[0]}?" if near else "Options are spelt as in `docker run --help`, in full."
-        if any(character.isspace() for character in word):
+        if spaced:
             fix = "Give an option and its value as two items of the list."
         self._fault("option-unknown", field, word, f"{name} is not an option of `docker run`.", fix)
 

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable
 
-from ..findings import Violation
+from ..findings import Violation, offer
 from ..spec import RunSpec, Wish
 from .table import OPTIONS
 
@@ -19,7 +19,7 @@ GRANTABLE_ULIMITS = frozenset(("memlock", "msgqueue", "sigpending", "locks"))
 _GRANTABLE_DEVICES = re.compile(
     r"/dev/(dri/renderD[0-9]+|nvidia[0-9]+|nvidiactl|nvidia-uvm|nvidia-uvm-tools|nvidia-modeset)"
 )
-_CDI_DEVICE = re.compile(r"[a-z0-9][a-z0-9.-]*\.[a-z0-9.-]*[a-z0-9]/[A-Za-z0-9_-]+=[A-Za-z0-9._:-]+")
+_CDI_DEVICE = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z0-9.-]*[a-z0-9]/[A-Za-z0-9_-]+=[A-Za-z0-9._:-]+")
 _GRANTABLE_SYSCTLS = re.compile(r"kernel\.(msg|shm)[a-z_]+|kernel\.sem|fs\.mqueue\.[a-z_]+")
 
 
@@ -67,10 +67,10 @@ def judge(wish: Wish, spec: RunSpec | None = None) -> Violation:
     grant = grant_name(wish) if _grantable(wish) else None
     name = spec.skill if spec is not None else "NAME"
     if grant is not None:
-        fix = f"Leave it out, or run `skill trust {name}` to be asked about it."
+        fix = offer("Leave it out, or", name)
     else:
         fix = option.fix or "Leave it out; nothing can allow it."
-    return Violation(option.code, wish.field, wish.value, reason, fix, grant)
+    return Violation(option.code, wish.field, said, reason, fix, grant)
 
 
 def grant_name(wish: Wish) -> str:

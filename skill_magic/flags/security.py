@@ -34,6 +34,7 @@ SAFE_SYSCTLS = frozenset(
 )
 
 #: Beginnings of labels that proxies, updaters, schedulers and engines' tools act on; compared without case.
+#: A word without a separator at its end is met whole (`swag`, `swag_port`, not `swagger`).
 ACTED_ON = (
     "autoheal", "caddy", "cattle.", "chadburn.", "co.elastic.", "com.centurylinklabs.", "com.datadoghq.",
     "com.docker.", "com.github.", "com.gitlab.", "coolify.", "desktop.docker.", "deunhealth", "devcontainer.",
@@ -45,6 +46,9 @@ ACTED_ON = (
 )
 # fmt: on
 
+_ACTED_ON = re.compile(
+    "|".join(re.escape(word) + ("" if word.endswith((".", "-")) else r"(?=[._/-]|\Z)") for word in ACTED_ON)
+)
 _SELINUX_TYPES = re.compile(r"type:container_(init_|kvm_)?t")
 
 
@@ -78,7 +82,7 @@ def _label(wanted: Wanted, flag: Flag) -> None:
         wanted.invalid(flag, "It is not a label.", "Write name=value, without spaces in the name.")
     elif not value.isprintable():
         wanted.invalid(flag, "It has a control character in its value.", "Write it on one line.")
-    elif key.casefold().startswith(ACTED_ON):
+    elif _ACTED_ON.match(key.casefold()):
         wanted.wish(flag)
     else:
         wanted.put("labels", key, value, flag)

@@ -174,7 +174,7 @@ _USER = re.compile(rf"{_USER_PART}(?::{_USER_PART})?|:{_USER_PART}")
 _UUID = r"(?:GPU|MIG)-[0-9A-Za-z-]{1,64}(?:/[0-9]{1,3}/[0-9]{1,3})?"
 _DEVICE = rf"(?:[0-9]{{1,3}}(?::[0-9]{{1,3}})?|{_UUID})"
 _GPUS = re.compile(rf"all|[1-9][0-9]{{0,3}}|device={_DEVICE}(?:,{_DEVICE})*|{_DEVICE}(?:,{_DEVICE})+|{_UUID}")
-_PLATFORM = re.compile(r"linux/[a-z0-9_]{1,16}(?:/[a-z0-9_.]{1,16})?")
+_PLATFORM = re.compile(r"linux/(?:amd64|arm64(?:/v8)?|arm/v[67]|386|ppc64le|s390x|riscv64)")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -209,8 +209,8 @@ def gpus_fault(text: str) -> Fault | None:
 
 
 def platform_fault(text: str) -> Fault | None:
-    """``linux/ARCHITECTURE[/VARIANT]``."""
-    fix = 'Write linux/ARCHITECTURE such as "linux/amd64" or "linux/arm64/v8".'
+    """One of the platforms that images are published for."""
+    fix = "Write linux/ and amd64, arm64, arm64/v8, arm/v7, arm/v6, 386, ppc64le, s390x or riscv64."
     if not _PLATFORM.fullmatch(text):
         return Fault("platform-invalid", "That is not a platform of Linux containers.", fix)
     return None

@@ -8,17 +8,23 @@ from decimal import Decimal
 from ..manifest import values
 
 _NOTHING = re.compile(r"[+-]?0+(\.0*)?\s*(?:[bkmgtp]|[kmgtp]i?b)?", re.IGNORECASE)
+_LONG_UNIT = re.compile(r"(?<=[0-9])([kmg])i?b\Z", re.IGNORECASE | re.ASCII)
 _GO_INT = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
 
 
 def size(text: str) -> int | None:
-    """Bytes of ``512m``, ``2g``, ``1024``; 0 for any spelling of nothing; ``None`` for what is no size."""
+    """Bytes of ``512m``, ``2gb``, ``1024``; 0 for any spelling of nothing; ``None`` for what is no size."""
     if is_nothing(text):
         return 0
     try:
-        return values.memory_bytes(text)
+        return values.memory_bytes(short_unit(text))
     except ValueError:
         return None
+
+
+def short_unit(text: str) -> str:
+    """``2gb`` and ``2GiB``, which Docker's options take too, as ``2g``; any other text as it is."""
+    return _LONG_UNIT.sub(r"\1", text)
 
 
 def is_nothing(text: str) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plan_world import decision
 
 from skill_magic.flags.parse import parse, parse_bool
 from skill_magic.flags.table import OPTIONS
@@ -128,6 +132,34 @@ def test_false(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "yes", "on", "2", "tRUE", " true", "１"])
 def test_neither(text: str) -> None:
     assert parse_bool(text) is None
+
+
+def test_what_no_person_writes_is_refused_before_it_is_looked_at() -> None:
+    assert read("--workdir", "/" * 4096, "-e", "A=" + "x" * 100_000) != []
+    parsed = parse(
+        ["--workdir", "/" * 4097, "-eA=" + "x" * 131_070, "-" + "i" * 100_000, "--x" + "y" * 100_000]
+    )
+    assert [fault.code for fault in parsed.faults] == [
+        "option-too-long",
+        "option-too-long",
+        "option-syntax",
+        "option-unknown",
+    ]
+    assert all(len(fault.value) + len(fault.reason) < 300 for fault in parsed.faults)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "args",
+    [["--cpus", "0" * 4095 + "x"], ["--device", "/x:" + "".join(map(chr, range(0x4E00, 0x4E00 + 4090)))],
+     ["--device", "a." * 2000 + "/x"], ["--device", "a." * 2000 + "-/x=y"]],
+    ids=["cpus", "device", "cdi", "cdi-grant"],
+)  # fmt: skip
+def test_the_longest_values_take_no_time(tmp_path: Path, args: list[str]) -> None:
+    start = time.process_time()
+    for _ in range(3):
+        assert decision(tmp_path, *args).verdict != "allow"
+    assert time.process_time() - start < 0.2
 
 
 WORDS = st.one_of(

@@ -122,7 +122,7 @@ MEANINGLESS = {
     "platform": [
         "", "linux", "amd64", "linux/", "linux/amd64 --privileged", "windows/amd64", "Linux/AMD64",
         "linux/amd64/", "linux/amd64/v8/x", "darwin/arm64", "linux/amd64\n", " linux/amd64",
-        "linux\\amd64",
+        "linux\\amd64", "linux/bogus", "linux/amd64/v9", "linux/arm/v9", "linux/arm64/v7",
     ],
 }
 # fmt: on
