@@ -25,6 +25,15 @@ from .toml_lines import scan
 LARGEST = 1 << 20
 """Bytes of a manifest that are read."""
 
+MOST_SKILLS = 256
+"""Skills of one file."""
+
+MOST_ITEMS = 1024
+"""Items of one list."""
+
+MOST_OF_ALL = 8192
+"""Items of all docker tables' lists together: `skill check` looks each of their paths up on the disk."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -66,6 +75,7 @@ def read(file: Path, origin: Origin, *, owner: int | None = None) -> Layer:
                 "manifest-too-deep", "It is nested too deeply.", "Take the nesting out.", positions.too_deep
             )
         document = _document(text)
+        _countable(document, lines)
     except _BrokenError as error:
         layer.broken = (
             Violation(
@@ -134,6 +144,21 @@ def _document(text: str) -> dict[str, Any]:
             line = text.count("\n") + 1 if "end of document" in message else None
         # The line itself is not shown: it may be the one with a password in it.
         raise _BrokenError("manifest-toml", reason, "Mend that line.", line) from None
+
+
+def _countable(document: dict[str, Any], lines: dict[KeyPath, int]) -> None:
+    skills = document.get("skills")
+    if isinstance(skills, dict) and len(skills) > MOST_SKILLS:
+        line = lines.get(("skills", list(skills)[MOST_SKILLS]))
+        reason = f"It describes {len(skills):,} skills; {MOST_SKILLS} are read at most."
+        raise _BrokenError("manifest-too-many", reason, "Split it over several projects.", line)
+    tables = skills.values() if isinstance(skills, dict) else ()
+    dockers = [table.get("docker") for table in tables if isinstance(table, dict)]
+    lists = [value for docker in dockers if isinstance(docker, dict) for value in docker.values()]
+    items = sum(len(value) for value in lists if isinstance(value, list) and len(value) <= MOST_ITEMS)
+    if items > MOST_OF_ALL:
+        reason = f"Its skills' lists have {items:,} items together; {MOST_OF_ALL:,} are read at most."
+        raise _BrokenError("manifest-too-many", reason, "Split it over several projects.")
 
 
 class _Reader:
@@ -252,6 +277,10 @@ class _Reader:
                 continue
             if key not in keys.DOCKER:
                 found.append(self._unknown(keys.DOCKER, (*path, key), value))
+                continue
+            if isinstance(value, list) and len(value) > MOST_ITEMS:
+                reason = f"It has {len(value):,} items; {MOST_ITEMS} are read at most."
+                found.append(self._fault("manifest-too-many", (*path, key), value, reason, "Take some out."))
                 continue
             for where, shown, fault in keys.faults(key, value):
                 line = self.docker_lines.get(str(skill[1]), {}).get(where, self.lines.get((*path, key)))

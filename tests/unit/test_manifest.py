@@ -319,12 +319,45 @@ def test_reading_is_fast_enough_to_do_for_every_line(host: Host) -> None:
 
 
 def test_a_megabyte_of_skills_is_read_in_seconds(host: Host) -> None:
-    text = "".join(GOOD.format(f"s{number}") for number in range(20_000))
+    items = ", ".join(['"/data:/data"'] * 32)
+    text = "".join(
+        GOOD.format(f"s{number}") + f"volumes = [{items}]\n#{'x' * 3400}\n" for number in range(256)
+    )
+    assert len(text) > 1_000_000
     write(host.directory / "skills.toml", text)
     start = time.process_time()
     found = load(host)
-    assert len(found.skills) > 20_000
-    assert time.process_time() - start < 20
+    assert len(found.skills) >= 256
+    assert time.process_time() - start < 5
+
+
+def test_more_skills_than_a_person_writes(host: Host) -> None:
+    violation = broken(host, "".join(GOOD.format(f"s{number}") for number in range(257)))
+    assert (violation.code, violation.line) == ("manifest-too-many", 513)
+    assert "257 skills; 256" in violation.reason
+
+
+def test_more_items_than_a_person_writes(host: Host) -> None:
+    def file(items: int) -> str:
+        return GOOD.format("x") + f"extra_args = {['-p', '80'] * (items // 2)}\n" + GOOD.format("y")
+
+    write(host.directory / "skills.toml", file(1024))
+    assert {"x", "y"} <= set(load(host).skills)
+    write(host.directory / "skills.toml", file(1026))
+    found = load(host)
+    (violation,) = found.faults["x"]
+    assert (violation.code, violation.field, violation.line) == ("manifest-too-many", "extra_args", 3)
+    assert "1,026 items; 1024" in violation.reason
+    assert "y" in found.skills
+
+
+def test_more_items_in_all_lists_than_a_person_writes(host: Host) -> None:
+    skills = [GOOD.format(f"s{number}") + f"command = {['x'] * 1024}\n" for number in range(8)]
+    write(host.directory / "skills.toml", "".join(skills))
+    assert "s7" in load(host).skills
+    violation = broken(host, "".join([*skills, GOOD.format("z") + "command = ['x']\n"]))
+    assert violation.code == "manifest-too-many"
+    assert "8,193 items together; 8,192" in violation.reason
 
 
 def test_manifests_by_hand() -> None:
