@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from .command.parse import Options, Request
+from .door import working_directory
 
 if TYPE_CHECKING:
     from .background import Handle
@@ -108,14 +109,24 @@ def _request(
         raise TypeError("args is a sequence of arguments, not one string: ['-i', 'in.mp4', 'out.webm']")
     if manifest is not None:
         options = dataclasses.replace(options, manifest=Path(manifest))
-    words = None if args is None else tuple(os.fspath(arg) for arg in args)
+    words = None if args is None else tuple(_word(number, arg) for number, arg in enumerate(args))
     return Request(skill, words, stdin.encode() if isinstance(stdin, str) else stdin, options)
+
+
+def _word(number: int, arg: str | os.PathLike[str]) -> str:
+    try:
+        word = os.fspath(arg)
+    except TypeError:
+        word = None
+    if not isinstance(word, str):
+        raise TypeError(f"args[{number}] is {arg!r}: an argument is a string or a path; write str(…)")
+    return word
 
 
 def _host(directory: str | os.PathLike[str] | None) -> Host:
     from . import host
 
-    return host.discover(Path(os.getcwd() if directory is None else directory))
+    return host.discover(working_directory() if directory is None else Path(directory))
 
 
 def _view(show: bool) -> View:

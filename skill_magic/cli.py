@@ -20,10 +20,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .door import Door, ask_in_terminal, chosen_view
+from .door import Door, ask_in_terminal, chosen_view, working_directory
 from .errors import CommandError, RunError, SkillError, SkillInterrupted, SkillKilled, SkillTimeout
 from .events import Output
 from .views.base import QuietView
@@ -92,7 +91,7 @@ def _door(parsed: Command) -> Door:
 
         return OutputOnly(StreamView()) if silent else TerminalView()
 
-    return Door("shell", host.discover(Path(os.getcwd())), view, ask_in_terminal())
+    return Door("shell", host.discover(working_directory()), view, ask_in_terminal())
 
 
 class OutputOnly(QuietView):

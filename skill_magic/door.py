@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import CommandError
+from .errors import CommandError, SkillError
 
 if TYPE_CHECKING:
     from .host import Host
@@ -51,6 +51,14 @@ def chosen_view(wanted: str) -> ViewName:
     if name not in VIEWS:
         raise CommandError(f"no view is called {name!r}", f"SKILL_MAGIC_VIEW is one of {', '.join(VIEWS)}")
     return name  # type: ignore[return-value]
+
+
+def working_directory() -> Path:
+    """Where this process is. Raises SkillError where that directory has been removed."""
+    try:
+        return Path(os.getcwd())
+    except OSError:
+        raise SkillError("the working directory is gone", "change to one that exists: cd ~/project") from None
 
 
 def notebook_of(namespace: dict[str, Any]) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import Bool, Enum, Float
 
-from .door import VIEWS, Door, ask_in_terminal, ask_kernel, chosen_view, notebook_of
-from .errors import CommandError, RunError, SkillError
+from .door import VIEWS, Door, ask_in_terminal, ask_kernel, chosen_view, notebook_of, working_directory
+from .errors import CommandError, RunError, SkillError, SkillNotFound
 
 if TYPE_CHECKING:
     from .answer import Answer
@@ -43,7 +42,7 @@ class SkillMagics(Magics):
         super().__init__(shell)
         # A notebook's directory does not follow %cd. Front ends that do not name the notebook start the
         # kernel in it.
-        self._start = Path(os.getcwd())
+        self._start = working_directory()
         self._shown: tuple[int, int] | None = None
 
     # Not @output_can_be_silenced: IPython would read the line as Python tokens to look for a final ";", after
@@ -54,15 +53,15 @@ class SkillMagics(Magics):
     def skill(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         """Run a containerised program as if it were installed.
 
-            %skill [options] NAME [options] -- ARGS...
+            %skill [options] NAME [-- ARGS...]
             r = %skill ffmpeg -- -i in.mp4 out.webm
 
-        Everything right of -- is the tool's, word for word. {name}, {obj.attr} and {d[key]} are filled in
-        from the notebook; one value stays one argument, a list becomes many. The result has exit_code,
-        stdout, stderr, duration, peak_memory, files. A tool that fails raises SkillFailed; with --no-raise
-        look at the result.
+        Everything right of -- is the tool's, word for word; without --, every word after NAME. {name},
+        {obj.attr} and {d[key]} are filled in from the notebook; one value stays one argument, a list becomes
+        many. The result has exit_code, stdout, stderr, duration, peak_memory, files. A tool that fails raises
+        SkillFailed; with --no-raise look at the result.
 
-            %%skill [options] NAME [options] -- ARGS...
+            %%skill [options] NAME [-- ARGS...]
             the tool's standard input, or its arguments where the manifest says cell = "args"
 
         Verbs: run list info explain check trust pull ps stop logs clean doctor (map lock report are
@@ -75,6 +74,8 @@ class SkillMagics(Magics):
         try:
             return self._perform(line, cell, {**self.shell.user_ns, **(local_ns or {})})
         except SkillError as error:
+            if isinstance(error, RunError | SkillNotFound) and (elsewhere := self._elsewhere()):
+                error.hint = "; ".join(filter(None, (error.hint, elsewhere)))
             if self.short_errors:
                 raise error from None
             _with_traceback(error, self.shell)
@@ -135,9 +136,19 @@ class SkillMagics(Magics):
     def directory(self) -> Path:
         """The notebook's directory; in a terminal, where there is no notebook, the working directory."""
         if not self.in_kernel:
-            return Path(os.getcwd())
+            return working_directory()
         notebook = notebook_of(self.shell.user_ns)
         return notebook.parent if notebook else self._start
+
+    def _elsewhere(self) -> str:
+        """For an error: that the kernel has left the directory that skills see; else empty."""
+        from contextlib import suppress
+
+        with suppress(SkillError):
+            here, mounted = working_directory(), self.host().directory
+            if here != mounted:
+                return f"skills see the notebook's directory, {mounted}; %cd to {here} does not move it"
+        return ""
 
     def host(self) -> Host:
         """The machine and the caller as of now."""

@@ -130,6 +130,8 @@ def settle(result: RunResult, request: Request) -> RunResult:
     error = result.error()
     if error is None or request.options.no_raise:
         return result
+    if result.state == "failed" and request.hint:
+        error.hint = "; ".join(filter(None, (request.hint, error.hint)))
     raise error from None
 
 

@@ -37,6 +37,10 @@ class Option:
         """The word on the line: ``--no-raise``."""
         return "--" + self.name.replace("_", "-")
 
+    def fits(self, verb: str, door: Door) -> bool:
+        """Whether it has a meaning for ``verb`` at ``door``."""
+        return door in self.doors and (not self.verbs or verb in self.verbs)
+
 
 def _seconds(text: str) -> float:
     number = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text, re.ASCII) else 0.0
@@ -148,7 +152,7 @@ def help_text(topic: str | None = None) -> str:
     if topic == "cell":
         return "\n".join(
             (
-                "%%skill NAME [options] [-- ARGS...]",
+                "%%skill [options] NAME [-- ARGS...]",
                 "the script, SQL or arguments for the skill, in the lines below",
             )
         )
@@ -161,10 +165,11 @@ def help_text(topic: str | None = None) -> str:
 
 def _overview() -> str:
     lines = [
-        "%skill [options] NAME [options] -- ARGS...     in a notebook; in a shell: skill ...",
-        "  Run a skill. What is right of -- is the tool's, word for word.",
+        "%skill [options] NAME [-- ARGS...]     in a notebook; in a shell: skill ...",
+        "  Run a skill. What is right of -- is the tool's, word for word. Without -- all words after NAME are",
+        "  the tool's, except where they are nothing but options with values: NAME --timeout 60",
         "  {name}, {obj.attr} and {d[key]} are filled in from the notebook.",
-        "%%skill NAME [options] [-- ARGS...]",
+        "%%skill [options] NAME [-- ARGS...]",
         "  The same; the lines below go to the tool's standard input, or are its arguments.",
         "",
         "Verbs:",

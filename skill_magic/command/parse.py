@@ -3,7 +3,8 @@
 .. code-block:: text
 
     [options] [run] NAME [options] -- ARGS...    what is right of the first -- is the tool's, verbatim
-    [options] [run] NAME ARGS...                 without --, all words after NAME are the tool's
+    [options] [run] NAME ARGS...                 without --, all words after NAME are the tool's; unless
+                                                 they are nothing but long options of ours with values
     [options] VERB [options] [NAMES...]          explain and map take a NAME and ARGS as run does
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -64,12 +65,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Request:
-    """One run as it was asked for. ``args`` reach the tool byte for byte; ``None``: the call gave none."""
+    """One run as it was asked for. ``args`` reach the tool byte for byte; ``None``: the call gave none.
+
+    :param hint: for the error of a tool that fails: what in the call may not be what was meant.
+    """
 
     skill: str
     args: tuple[str, ...] | None = None
     stdin: bytes | BinaryIO | None = None
     options: Options = Options()
+    hint: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,9 @@ def parse(
     return _Parser(door, namespace).command(list(words))
 
 
+_BY_LONG = {option.long: option for option in OPTIONS.values()}
+
+
 class _Parser:
     def __init__(self, door: Door, namespace: Mapping[str, object] | None) -> None:
         self.door = door
@@ -115,7 +123,7 @@ class _Parser:
             self.namespace = None
         positional, rest = self._left(left, stop=dashes is None)
         args = None if dashes is None else words[dashes + 1 :]
-        if dashes is None and rest:
+        if dashes is None and rest and not self._only_options(rest, positional):
             args = rest
         if not positional and not self.help and (self.given or args is not None):
             raise CommandError("no skill is named", f"{self.me} [options] NAME -- ARGS...")
@@ -123,7 +131,41 @@ class _Parser:
         if self.help or not positional or positional == ["help"]:
             return Command("help", (verb,) if positional and positional[0] in VERBS else ())
         names = positional[1:] if positional[0] in VERBS else positional
-        return self._checked(verb, names, args)
+        return self._checked(verb, names, args, astray=dashes is None)
+
+    def _only_options(self, words: list[str], positional: list[str]) -> bool:
+        """Take ``words`` as options where that leaves nothing of them: ``NAME --timeout 60`` has no word for
+        the tool. Only long options with a value: a switch such as --raw or --quiet may well be the tool's."""
+        ahead = _Parser(self.door, self.namespace)
+        ahead.given = dict(self.given)
+        verb = "explain" if positional[0] == "explain" else "run"
+        at = 0
+        while at < len(words):
+            option = _BY_LONG.get(words[at].partition("=")[0])
+            if option is None or option.value is None or not option.fits(verb, self.door):
+                return False
+            following = words[at + 1] if at + 1 < len(words) else None
+            try:
+                at += 1 + ahead._option(words[at], following, positional)
+            except CommandError:
+                return False
+        self.given = ahead.given
+        return True
+
+    def _hint(self, verb: str, name: str, args: Sequence[str]) -> str:
+        """What to say of options of ours among a tool's words, should the tool fail."""
+        for at, word in enumerate(args):
+            written, equals, _ = word.partition("=")
+            option = _BY_LONG.get(written)
+            if option is None and at == 0 and word == "-o":
+                option = OPTIONS["out"]
+            if option is None or not option.fits(verb, self.door):
+                continue
+            value = f" {option.value}" if option.value and not equals else ""
+            return (
+                f"{written} went to the tool; for {self.me} write it first: {self.me} {word}{value} {name} …"
+            )
+        return ""
 
     def _left(self, words: list[str], *, stop: bool) -> tuple[list[str], list[str]]:
         """Options and names. With ``stop``, the words behind a tool's NAME are handed back as they are."""
@@ -184,7 +226,7 @@ class _Parser:
             f"{name} is no option of {self.me}", f"did you mean {near[0]}? Else: {hint}" if near else hint
         )
 
-    def _checked(self, verb: str, names: list[str], args: list[str] | None) -> Command:
+    def _checked(self, verb: str, names: list[str], args: list[str] | None, *, astray: bool) -> Command:
         for name in self.given:
             option = OPTIONS[name]
             if option.verbs and verb not in option.verbs:
@@ -201,11 +243,12 @@ class _Parser:
             if args is not None:
                 raise CommandError(f"{verb} takes no --", f"{self.me} {verb} {VERBS[verb].usage}".rstrip())
             return Command(verb, tuple(names), None, options)
+        hint = self._hint(verb, names[0], args) if args is not None and astray else ""
         if args is not None and self.namespace is not None:
             args = interpolate(args, self.namespace)
         if args is not None:
             check_arguments(args)
-        request = Request(names[0], None if args is None else tuple(args), None, options)
+        request = Request(names[0], None if args is None else tuple(args), None, options, hint)
         return Command(verb, tuple(names), request, options)
 
     def _check_names(self, verb: str, names: list[str]) -> None:

@@ -11,14 +11,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..answer import Answer, Block, Table, Text
+from ..door import working_directory
 from ..errors import SkillError
 
 if TYPE_CHECKING:
     from ..command.parse import Command
     from ..door import Door
     from ..engine import Engine
+    from ..findings import Violation
     from ..host import Host
     from ..manifest.layers import Manifests
+    from ..spec import Mount
 
 SIGNS = {"ok": "ok", "note": "note", "warn": "warning", "bad": "problem"}
 
@@ -39,7 +42,7 @@ class Finding:
 def doctor(command: Command, door: Door) -> Answer:
     """Every finding, and exit code 1 where a run could not succeed."""
     found = list(examine(door))
-    rows = [(each.topic, SIGNS[each.status], f"{each.text} {each.fix}".strip()) for each in found]
+    rows = [(each.topic, SIGNS[each.status], sentences(each.text, each.fix)) for each in found]
     blocks: list[Block] = [Table(("what", "", "finding"), rows)]
     bad = [each for each in found if each.status == "bad"]
     blocks.append(
@@ -48,6 +51,12 @@ def doctor(command: Command, door: Door) -> Answer:
         else Text("nothing is in the way of running skills", good=True)
     )
     return Answer(blocks, [asdict(each) for each in found], 1 if bad else 0)
+
+
+def sentences(*texts: str) -> str:
+    """``texts`` behind each other, with a full stop between two; the last one ends as it does."""
+    *before, last = [text.strip() for text in texts if text.strip()] or [""]
+    return " ".join([*(text if text[-1] in ".:;!?" else text + "." for text in before), last])
 
 
 def examine(door: Door) -> Iterator[Finding]:
@@ -68,10 +77,9 @@ def _guarded(topic: str, part: Callable[[], Iterator[Finding]]) -> Iterator[Find
     try:
         yield from part()
     except SkillError as error:
-        details = error.lines()[1:] if hasattr(error, "violations") else []
-        yield Finding(
-            topic, "bad", " ".join([error.message, *(line.strip() for line in details)]), error.hint
-        )
+        lines = error.lines()[1:] if hasattr(error, "violations") else []
+        details = [line for line in lines if not line.startswith("hint: ")]
+        yield Finding(topic, "bad", sentences(error.message, *details), error.hint)
     except Exception as error:  # a doctor that falls ill is of no use
         yield Finding(topic, "bad", f"could not be looked at: {type(error).__name__}: {error}")
 
@@ -115,8 +123,27 @@ def _directory(door: Door) -> Iterator[Finding]:
         yield Finding(
             "directory", "bad", f"{host.directory}: {invalid.violation.reason}", invalid.violation.fix
         )
-    else:
+        return
+    refused = [each for each in _judged(host, mount) if each.field == "directory"]
+    for each in refused:
+        yield Finding("directory", "bad", f"{host.directory}: {each.reason} [{each.code}]", each.fix)
+    if not refused:
         yield Finding("directory", "ok", f"{host.directory} is mounted at {mount.target}")
+    here = working_directory()
+    if here != host.directory and door.notebook:
+        text = f"the kernel is in {here}, skills see the notebook's directory: %cd does not move it"
+        yield Finding("directory", "note", text)
+
+
+def _judged(host: Host, mount: Mount) -> tuple[Violation, ...]:
+    """What the policy says of a run that asks for nothing but the notebook's directory."""
+    from ..policy import rules, settings
+    from ..spec import RunSpec
+
+    spec = RunSpec(
+        skill="doctor", image="none", entrypoint=None, args=(), directory=host.directory, mounts=(mount,)
+    )
+    return rules.check(spec, host, settings=settings.load(host))
 
 
 def _manifests(door: Door) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from skill_magic import cli
 from skill_magic._version import __version__
 from skill_magic.answer import safe
 from skill_magic.command.grammar import VERBS
-from skill_magic.verbs.doctor import runc_is_old, runc_version
+from skill_magic.verbs.doctor import runc_is_old, runc_version, sentences
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +128,40 @@ def test_doctor_says_what_is_in_the_way(project: Path, capsys: pytest.CaptureFix
     assert found["engine"]["status"] == "bad"
     assert "/nowhere/docker.sock" in found["engine"]["text"]
     assert found["engine"]["fix"]
+
+
+def test_doctor_judges_the_directory_as_a_run_would(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["doctor", "--json"])
+    found = [each for each in json.loads(capsys.readouterr().out) if each["topic"] == "directory"]
+    assert [each["status"] for each in found] == ["ok"]
+    monkeypatch.setenv("HOME", str(nowhere))
+    assert cli.main(["doctor", "--json"]) == 1
+    [found] = [each for each in json.loads(capsys.readouterr().out) if each["topic"] == "directory"]
+    assert found["status"] == "bad"
+    assert "mount-home" in found["text"]
+
+
+def test_sentences_do_not_run_into_each_other() -> None:
+    assert sentences("the engine is away", "Start it.") == "the engine is away. Start it."
+    assert sentences("It is away.", "start it") == "It is away. start it"
+    assert sentences("fine", "") == "fine"
+
+
+def test_a_directory_that_is_gone_is_one_line(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = nowhere / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for words in (["list"], ["ffmpeg", "--", "x"], ["doctor"]):
+        assert cli.main(words) == 125
+        shown = capsys.readouterr()
+        assert "the working directory is gone" in shown.err
+        assert len(shown.err.splitlines()) == 2
+        assert shown.out == ""
 
 
 def test_a_view_that_is_none(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,17 @@ def run(skill: str, args: tuple[str, ...] | None, **options: Any) -> Command:
         (["ffmpeg", "--", "--", "-x", "--"], run("ffmpeg", ("--", "-x", "--"))),
         (["ffmpeg", "--", "--network", "host"], run("ffmpeg", ("--network", "host"))),
         (["ffmpeg", "--", ""], run("ffmpeg", ("",))),
+        # Nothing but options with values: no word is left for the tool.
+        (["ffmpeg", "--timeout", "5"], run("ffmpeg", None, timeout=5.0)),
+        (["run", "t", "--pull=never", "--memory", "1g"], run("t", None, pull="never", memory="1g")),
+        (["t", "--out", "r"], run("t", None, out="r")),
+        (["t", "--timeout", "soon"], run("t", ("--timeout", "soon"))),
+        (["--timeout", "1", "t", "--timeout", "2"], run("t", ("--timeout", "2"), timeout=1.0)),
+        (["t", "--timeout"], run("t", ("--timeout",))),
+        (["redis", "--raw"], run("redis", ("--raw",))),
+        (["t", "-o", "z"], run("t", ("-o", "z"))),
+        (["t", "-m", "json.tool"], run("t", ("-m", "json.tool"))),
+        (["t", "--timeout", "5", "x"], run("t", ("--timeout", "5", "x"))),
         (["--timeout", "60", "ffmpeg", "--", "x"], run("ffmpeg", ("x",), timeout=60.0)),
         (["ffmpeg", "--timeout", "1.5", "--", "x"], run("ffmpeg", ("x",), timeout=1.5)),
         (["--timeout=.5", "run", "-q", "ffmpeg", "x"], run("ffmpeg", ("x",), timeout=0.5, quiet=True)),
@@ -77,6 +88,41 @@ def run(skill: str, args: tuple[str, ...] | None, **options: Any) -> Command:
 )
 def test_grammar(words: list[str], command: Command) -> None:
     assert parse(words) == command
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            ["t", "--timeout", "1", "x"],
+            "--timeout went to the tool; for %skill write it first: %skill --timeout",
+        ),
+        (["t", "x", "--no-raise"], "%skill --no-raise t …"),
+        (["t", "x", "--memory=1g"], "%skill --memory=1g t …"),
+        (["t", "-o", "z"], "%skill -o NAME t …"),
+        (["t", "x", "-o", "z"], ""),
+        (["t", "-m", "json.tool"], ""),
+        (["t", "--", "--timeout", "1", "x"], ""),
+        (["t", "--verbose"], ""),
+    ],
+)
+def test_an_option_that_went_to_the_tool_is_told_should_the_tool_fail(words: list[str], hint: str) -> None:
+    request = parse(words).request
+    assert request is not None
+    assert hint in request.hint
+    assert bool(hint) == bool(request.hint)
+
+
+def test_what_is_for_notebooks_alone_is_the_tools_in_a_shell() -> None:
+    request = parse(["t", "--out", "r"], door="shell").request
+    assert request == Request("t", ("--out", "r"))
+    assert request.hint == ""
+
+
+def test_the_help_says_where_options_stand() -> None:
+    for text in (help_text(), help_text("cell")):
+        assert "%%skill [options] NAME [-- ARGS...]" in text
+    assert "Without -- all words after NAME" in help_text()
 
 
 def test_explain_and_map_take_arguments_as_run_does() -> None:
@@ -255,4 +301,4 @@ def test_the_help_on_a_verb_names_its_options_and_no_others(verb: str) -> None:
 
 
 def test_the_help_on_a_cell_is_a_usage_line() -> None:
-    assert help_text("cell").startswith("%%skill NAME")
+    assert help_text("cell").startswith("%%skill [options] NAME")

@@ -268,3 +268,24 @@ def test_unload_takes_everything_back(shell: Shell) -> None:
     assert ("skill_magic.result", "RunResult") not in formatter.deferred_printers
     assert not [each for each in shell.configurables if type(each).__name__ == "SkillMagics"]
     shell.run("%load_ext skill_magic")
+
+
+def test_an_error_says_that_cd_does_not_move_what_skills_see(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SkillMagics, "in_kernel", True)
+    monkeypatch.setattr(shell, "kernel", object(), raising=False)
+    with pytest.raises(skill_magic.SkillNotFound) as caught:
+        shell.run("%skill nothing")
+    assert "%cd" not in caught.value.hint
+    (tmp_path / "sub").mkdir()
+    shell.run("%cd -q sub")
+    with pytest.raises(skill_magic.SkillNotFound) as caught:
+        shell.run("%skill nothing")
+    assert (
+        f"notebook's directory, {tmp_path}; %cd to {tmp_path / 'sub'} does not move it" in caught.value.hint
+    )
+    shown: list[str] = []
+    monkeypatch.setattr(SkillMagics, "show", lambda self, answer, json: shown.append(answer.text()))
+    shell.run("%skill doctor")
+    assert f"the kernel is in {tmp_path / 'sub'}" in shown[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,9 @@ def test_loading_the_extension_is_cheap_and_brings_nothing_heavy() -> None:
         assert [name for name in new if name.split(".")[0] in HEAVY] == []
     # The best of five is what it costs on a machine that is busy with something else.
     assert min(float(str(each["cost"])) for each in rounds) < 0.030
+
+
+def test_an_argument_that_is_no_text_is_named() -> None:
+    for wrong in (3, None, b"x", ["a"]):
+        with pytest.raises(TypeError, match=r"args\[1\] is "):
+            skill_magic.explain("ffmpeg", [Path("x y"), wrong])  # type: ignore[list-item]
