@@ -36,6 +36,7 @@ class RunResult:
     :param samples: usage over time, at most :data:`SAMPLES`.
     :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
     :param shown_args: ``args`` as they may be shown and saved: secrets of the run replaced.
+    :param hints: what else may be behind a failure, for its error.
     """
 
     skill: str
@@ -65,6 +66,7 @@ class RunResult:
     samples: tuple[Usage, ...] = ()
     lines: Mapping[str, str] = field(default_factory=dict)
     shown_args: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -170,12 +172,15 @@ class Recorder:
         return self._result
 
     def _make(self) -> RunResult:
+        from .views import hints
+
         spec = self._spec
         began = self._started.time if self._started else self._created
         end = self._finished or Finished("lost", None, max(time.time() - began, 0.0), began)
         output = self._output.close()
         files, notes = self._watch.changes()
         last = self._usage.last
+        shown = _shown(spec, self._host)
         return RunResult(
             skill=spec.skill,
             args=spec.args,
@@ -207,7 +212,8 @@ class Recorder:
             ),
             samples=self._usage.kept(),
             lines=_places(spec, self._host),
-            shown_args=_shown(spec, self._host),
+            shown_args=shown,
+            hints=tuple(hints.of(spec, end, shown)),
         )
 
     def _planted(self) -> Iterator[str]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import ssl
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from ..errors import EngineError, EngineLost
+from ..errors import EngineError, EngineLost, PolicyError
 
-__all__ = ["explain", "os_error", "silent", "translate"]
+if TYPE_CHECKING:
+    from ..spec import RunSpec
+
+__all__ = ["explain", "os_error", "silent", "translate", "unknown_user"]
 
 
 def _below(error: BaseException) -> Iterator[BaseException]:
@@ -95,3 +100,27 @@ def lost(error: BaseException | None = None) -> EngineLost:
         f"the Docker engine stopped answering{why}",
         "See whether it still runs (`docker info`); what is left of the run is removed when it is back.",
     )
+
+
+def unknown_user(words: str, spec: RunSpec) -> PolicyError | None:
+    """The error where the engine's words say that the image lacks the user or group of ``spec.user``.
+
+    By the words of moby/sys/user ``GetExecUser``, which Docker's and Podman's runtimes hand on.
+    """
+    found = re.search(r"unable to find (?:user|group) ([^\s:]+)", words)
+    if found is None or spec.user is None or found[1] not in spec.user.split(":"):
+        return None
+    from ..findings import Violation
+
+    field = spec.user_field or "user"
+    violation = Violation(
+        "user-unknown",
+        field,
+        spec.user,
+        "The image knows no such user or group.",
+        "Write uid:gid, or leave user out to run as yourself.",
+        file=None if field.startswith("-") else spec.file,
+        line=spec.line_of(field),
+        kind="invalid",
+    )
+    return PolicyError(f"{spec.skill}: the policy refuses this run", [violation])

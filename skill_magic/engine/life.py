@@ -22,7 +22,7 @@ from ..events import Finished, Note, Output, Started
 from . import images, passwd, session
 from .channel import Channel
 from .ending import exit_code_of, finished, seconds
-from .failures import explain, translate
+from .failures import explain, translate, unknown_user
 from .gates import check_made
 from .removal import remove, remove_later
 from .stream import Attachment, Response
@@ -203,6 +203,8 @@ class Life:
             try:
                 yield
             except docker.errors.APIError as error:
+                if unknown := unknown_user(explain(error), self.spec):
+                    raise unknown from error
                 code = exit_code_of(explain(error))
                 if code is None:
                     raise

@@ -88,7 +88,7 @@ def state(result: RunResult) -> str:
             limit = f" at {size(result.memory_limit)}" if result.memory_limit else ""
             return f"killed: out of memory{limit}, {_raise_memory(result)}"
         case "killed":
-            return f"killed from outside: exit code {result.exit_code}"
+            return f"killed: exit code {result.exit_code}"
         case "lost":
             return "lost: the engine stopped answering"
         case _:
@@ -105,7 +105,11 @@ def _raise_memory(result: RunResult) -> str:
 
 
 def hint(result: RunResult) -> str:
-    """The way out, or what the exit code means; empty where there is nothing to add."""
+    """The way out, what the exit code means, what else may be behind it; empty where there is nothing to add."""
+    return "; ".join(said for said in (_meaning(result), *result.hints) if said)
+
+
+def _meaning(result: RunResult) -> str:
     if result.error_text:
         return plain(result.error_text).strip().splitlines()[0][:300]
     if result.state == "timeout":
@@ -113,9 +117,8 @@ def hint(result: RunResult) -> str:
     if result.state == "failed" and result.exit_code in _EXIT_CODES:
         return f"exit code {result.exit_code}: {_EXIT_CODES[result.exit_code]}"
     if result.state == "killed":
-        return (
-            "not by its memory limit and not by us: another program on this machine, or the engine, ended it"
-        )
+        signal = {137: "SIGKILL", 143: "SIGTERM"}.get(result.exit_code or 0, "a signal")
+        return f"ended by {signal}, from itself or from outside; not for lack of memory, and not by us"
     return ""
 
 

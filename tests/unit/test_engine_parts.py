@@ -11,6 +11,7 @@ import pytest
 from skill_magic.engine import cgroup
 from skill_magic.engine.channel import LIMIT, Channel
 from skill_magic.engine.ending import ended_state, exit_code_of, finished, seconds
+from skill_magic.engine.failures import unknown_user
 from skill_magic.engine.gpu import parse
 from skill_magic.engine.images import _fits, facts_of
 from skill_magic.engine.passwd import with_line
@@ -19,6 +20,7 @@ from skill_magic.engine.pull import image_error
 from skill_magic.engine.stream import Demultiplexer, pieces
 from skill_magic.errors import EngineError, ImageError
 from skill_magic.events import Note, Output
+from skill_magic.spec import RunSpec
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -318,3 +320,23 @@ def test_files_of_a_control_group(tmp_path: Path, version: int) -> None:
     assert (reading.memory, reading.cache, reading.kernel_peak, reading.pids) == (600, 400, 2000, 3)
     assert (reading.block_in, reading.block_out) == (11, 20)
     assert cgroup.find("b" * 64, root=tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "what", ["user nosuch: no matching entries in passwd file", "group nosuch: no match"]
+)
+def test_a_user_that_the_image_does_not_know_is_told_with_its_place(what: str) -> None:
+    user = "nosuch" if what.startswith("user") else "nobody:nosuch"
+    spec = RunSpec("tool", "i", user=user, user_field="user", file=Path("skills.toml"), lines={"user": 3})
+    error = unknown_user(f"unable to find {what}", spec)
+    assert error is not None
+    (fault,) = error.violations
+    assert (fault.code, fault.place, fault.field, fault.value) == (
+        "user-unknown",
+        "skills.toml:3",
+        "user",
+        user,
+    )
+    assert "uid:gid" in fault.fix
+    assert unknown_user(f"unable to find {what}", RunSpec("tool", "i", user="1000:1000")) is None
+    assert unknown_user("no space left on device", spec) is None

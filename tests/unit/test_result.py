@@ -183,7 +183,7 @@ STATES: list[tuple[State, int | None, dict[str, Any], str, type[Exception]]] = [
         "tool killed: out of memory at 512 MiB, give it more with --memory",
         SkillKilled,
     ),
-    ("killed", 137, {}, "tool killed from outside: exit code 137", SkillKilled),
+    ("killed", 137, {}, "tool killed: exit code 137", SkillKilled),
     ("lost", None, {}, "tool lost: the engine stopped answering", SkillKilled),
 ]
 
@@ -235,6 +235,26 @@ def test_exit_codes_are_explained(host: Host, code: int, said: str) -> None:
     error = ended(host, "failed", code).error()
     assert error is not None
     assert said in error.hint
+
+
+@pytest.mark.parametrize(("code", "said"), [(137, "SIGKILL"), (143, "SIGTERM")])
+def test_who_killed_a_tool_is_not_guessed(host: Host, code: int, said: str) -> None:
+    error = ended(host, "killed", code).error()
+    assert error is not None
+    assert (
+        error.hint == f"ended by {said}, from itself or from outside; not for lack of memory, and not by us"
+    )
+
+
+def test_hints_stand_in_the_error_in_one_line(host: Host) -> None:
+    error = ended(host, "failed", 127, args=(">", str(host.directory / "x"))).error()
+    assert error is not None
+    assert error.hint == (
+        "exit code 127: the command was not found in the image; "
+        "there is no shell: > went to the tool as an argument; "
+        f"the tool sees {host.directory} as /workdir: write /workdir/x"
+    )
+    assert len(error.lines()) == 2
 
 
 def test_the_engines_own_words(host: Host) -> None:

@@ -1,0 +1,108 @@
+"""Hints of a failed run: what a person may have taken for granted that a container does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skill_magic import road
+from skill_magic.command.parse import Request
+from skill_magic.errors import SkillFailed, SkillTimeout
+from skill_magic.events import Finished, State
+from skill_magic.result import RunResult
+from skill_magic.spec import Mount, RunSpec
+from skill_magic.views import hints
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("project", "data"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "in.mp4").write_bytes(b"x")
+    return tmp_path / "project"
+
+
+def said(project: Path, *args: str, state: State = "failed", code: int = 1, **changes: Any) -> list[str]:
+    facts: dict[str, Any] = {
+        "mounts": (
+            Mount("bind", "/workdir", str(project), ours=True),
+            Mount("bind", "/workdir/skills.toml", str(project / "skills.toml"), read_only=True, ours=True),
+        ),
+        "working_dir": "/workdir",
+        "directory": project,
+    }
+    shown = changes.pop("shown", args)
+    spec = RunSpec("tool", "debian:12", args, **(facts | changes))
+    return list(hints.of(spec, Finished(state, code, 1.0, 0.0), shown))
+
+
+def test_a_file_of_the_host_outside_what_is_mounted(project: Path) -> None:
+    outside = project.parent / "data/in.mp4"
+    wanted = [f"the tool sees {project}, as /workdir, and not {outside}: put it there"]
+    assert said(project, "-i", str(outside)) == wanted
+    assert said(project, f"--input={outside}") == wanted
+    assert said(project, "../data/in.mp4")[0].endswith("and not ../data/in.mp4: put it there")
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "new.mp4", "skills.toml"])
+def test_a_file_of_the_project_by_its_name_on_the_host(project: Path, name: str) -> None:
+    assert said(project, str(project / name)) == [f"the tool sees {project} as /workdir: write {name}"]
+
+
+def test_a_file_of_another_mount(project: Path) -> None:
+    data = project.parent / "data"
+    mounts = (Mount("bind", "/workdir", str(project), ours=True), Mount("bind", "/data", str(data)))
+    found = said(project, str(data / "in.mp4"), mounts=mounts)
+    assert found == [f"the tool sees {data} as /data: write /data/in.mp4"]
+    assert said(project, "/data/in.mp4", mounts=mounts) == []
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["/etc/passwd", "/workdir/in.mp4", "/nowhere/in.mp4", "/", "in.mp4", "..", "-", "a=b", "/x\0y", ""],
+)
+def test_what_is_no_path_of_the_host(project: Path, word: str) -> None:
+    wanted = 1 if word == ".." else 0
+    assert len(said(project, word)) == wanted
+
+
+@pytest.mark.parametrize(
+    "word", [">", ">>", "2>", "2>&1", "|", "&&", "||", "<", "#", "#convert", "2>/dev/null"]
+)
+def test_words_of_a_shell(project: Path, word: str) -> None:
+    assert said(project, "a", word) == [f"there is no shell: {word} went to the tool as an argument"]
+
+
+@pytest.mark.parametrize("word", ["#ff0000", "#fff", "100x100>", "a|b", "->", "-"])
+def test_words_of_a_tool(project: Path, word: str) -> None:
+    assert said(project, word) == []
+
+
+def test_an_entrypoint_of_several_words(project: Path) -> None:
+    found = said(project, "1", code=127, entrypoint="python3 -c")
+    assert found == [
+        'the entrypoint is one word: write entrypoint = "python3", and the rest as items of `command`'
+    ]
+    assert said(project, "1", code=1, entrypoint="python3 -c") == []
+    assert said(project, "1", code=127, entrypoint="python3") == []
+
+
+def test_no_hint_where_the_tool_did_not_fail_or_the_word_is_a_secret(project: Path) -> None:
+    for state in ("finished", "stopped", "timeout", "out-of-memory", "killed", "lost"):
+        assert said(project, ">", state=state) == []  # type: ignore[arg-type]
+    inside = str(project / "in.mp4")
+    assert said(project, inside, shown=("***",)) == []
+
+
+def test_options_of_ours_that_went_to_the_tool() -> None:
+    hint = "--timeout went to the tool"
+    request = Request("tool", ("--timeout", "1"), hint=hint)
+    failed = RunResult("tool", ("--timeout", "1"), "i", "failed", 127, 1.0, 0.0)
+    with pytest.raises(SkillFailed) as caught:
+        road.settle(failed, request)
+    assert caught.value.hint == f"{hint}; exit code 127: the command was not found in the image"
+    with pytest.raises(SkillTimeout) as timed_out:
+        road.settle(RunResult("tool", (), "i", "timeout", 124, 1.0, 0.0), request)
+    assert hint not in timed_out.value.hint
