@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import struct
 from dataclasses import dataclass
 from typing import Literal
 
 HEAD = 64 * 1024
 """Bytes from the start of a file that are enough to tell."""
+
+# What no text has in it; a terminal's own controls (BEL, BS, ESC, …) are left out.
+_CONTROLS = re.compile(rb"[\x01-\x06\x0e-\x1a\x1c-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,20 @@ def recognise(head: bytes) -> Media | None:
     SVG and HTML are documents with scripts and are none of them.
     """
     return _picture(head) or _sound_or_video(head)
+
+
+def binary(head: bytes) -> bool:
+    """Whether what begins with ``head`` is no text. A list of names that end in NUL bytes still is."""
+    head = head[:HEAD]
+    if b"\0" not in head:
+        return False
+    if _CONTROLS.search(head):
+        return True
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # its last character may be cut
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _picture(head: bytes) -> Media | None:

@@ -144,7 +144,8 @@ def _output(result: RunResult) -> str:
         f'<details open style="{_PART}">'
         f'<summary style="{_SMALL}">output · {words.size(size)}{told}{logs}</summary>'
         '<div style="max-height:340px;overflow:auto;margin:4px 0 0 0;padding:6px 4px;border-radius:4px;'
-        f'background-color:rgba(127,127,127,0.09)">{transcript.html(result)}</div></details>'
+        f'background-color:rgba(127,127,127,0.09)">{transcript.html(result)}</div>'
+        f"{preview.of_output(result)}</details>"
     )
 
 

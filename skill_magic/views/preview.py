@@ -94,6 +94,18 @@ def previews(result: RunResult) -> Iterator[Preview]:
         yield Preview(change, media, source)
 
 
+def of_output(result: RunResult) -> str:
+    """The picture that the tool wrote to its standard output, as an element; empty where it is none."""
+    saved = result.output.stdout
+    if not saved.size or saved.size > EMBEDDED or saved.path is not None:
+        return ""
+    media = recognise(saved.data)
+    if media is None or media.kind != "picture" or media.width * media.height > PIXELS:
+        return ""
+    source = f"data:{media.mime};base64,{base64.b64encode(saved.data).decode()}"
+    return Preview(FileChange("standard output", "created", saved.size), media, source).html()
+
+
 def listing(result: RunResult) -> str:
     """The files as a list of links with their sizes."""
     rows = []

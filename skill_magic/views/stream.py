@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from ..events import Event, Note, Output, Pulling, Started
+from ..media import binary
 from ..output import Shown, StreamName
 from ..text import LineLimit, Sanitizer, sanitize
 from . import words
@@ -79,6 +80,8 @@ class StreamView(QuietView):
         self._room = NOTEBOOK_CHARACTERS
         self._lines = NOTEBOOK_LINES
         self._end: Shown | None = None
+        self._binary: dict[StreamName, int] = {}  # bytes of what is no text, which a notebook is not given
+        self._begun: set[StreamName] = set()
         self._open = False  # the last text did not end its line
         self._said: set[str] = set()
         self._pulled: Pulling | None = None
@@ -133,10 +136,20 @@ class StreamView(QuietView):
     def _output(self, name: StreamName, data: bytes) -> None:
         if self._kinds[name] == "pipe":
             self._pass_on(name, data)
+        elif self._kinds[name] == "notebook" and self._no_text(name, data):
+            self._binary[name] += len(data)
         elif self._end is not None:
             self._end.write(name, data)
         else:
             self._queue(name, self._clean[name].feed(data))
+
+    def _no_text(self, name: StreamName, data: bytes) -> bool:
+        """Whether the stream is binary; its first bytes tell."""
+        if name not in self._begun:
+            self._begun.add(name)
+            if binary(data):
+                self._binary[name] = 0
+        return name in self._binary
 
     def _pass_on(self, name: StreamName, data: bytes) -> None:
         stream = self._streams[name]
@@ -168,6 +181,9 @@ class StreamView(QuietView):
         return shown
 
     def _drain(self, result: RunResult | None) -> None:
+        for name, size in self._binary.items():
+            self._queue(name, words.binary(size) + "\n")
+        self._binary.clear()
         for name in self._streams:
             if self._kinds[name] != "pipe" and self._end is None:
                 self._queue(name, self._clean[name].close())

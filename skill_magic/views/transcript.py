@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..media import binary
 from ..output import Piece, StreamName
 from ..text import LineLimit, Sanitizer, collapse, without_colour
 from . import words
@@ -68,12 +69,26 @@ def of(result: RunResult) -> Transcript:
     """What the card shows of the output."""
     output = result.output
     gap = ""
+    head, tail = output.head, output.tail
+    told: list[tuple[StreamName, str]] = []
+    sizes: dict[StreamName, int] = {"stdout": output.stdout.size, "stderr": output.stderr.size}
+    for name, size in sizes.items():
+        if is_binary(result, name):
+            head, tail = (tuple(piece for piece in part if piece.stream != name) for part in (head, tail))
+            told.append((name, words.binary(size)))
+    if told and not head:
+        return Transcript(told, [], "")
     if output.omitted_bytes:
         lines, size = output.omitted_lines, output.omitted_bytes
         left_out = words.count(lines, "line") if lines else words.size(size)
         where = " and ".join(str(path) for path in output.logs.values())
         gap = f"{left_out} omitted, all of it is in {where or 'the result (.stdout, .stderr)'}"
-    return Transcript(_lines(output.head), _lines(output.tail), gap)
+    return Transcript([*told, *_lines(head)], _lines(tail), gap)
+
+
+def is_binary(result: RunResult, stream: StreamName) -> bool:
+    """Whether a stream is no text, by its start: a picture, an archive; shown as how much it is."""
+    return binary(b"".join(piece.data for piece in result.output.head if piece.stream == stream))
 
 
 def html(result: RunResult) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillTimeout
+from ..media import binary as is_binary
 from ..text import label, plain
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def binary(length: int) -> str:
+    """What stands for output that is no text: ``326 bytes of binary output``."""
+    return f"{size(length)} of binary output"
 
 
 def count(number: int, one: str) -> str:
@@ -144,6 +150,8 @@ def last_words(result: RunResult) -> str:
     """The last line with text in it on standard error, else on standard output; at most 300 characters."""
     for stream in ("stderr", "stdout"):
         pieces = [p.data for p in (*result.output.head, *result.output.tail) if p.stream == stream]
+        if pieces and is_binary(b"".join(pieces)):
+            continue
         for line in reversed(plain(b"".join(pieces[-4:])).replace("\r", "\n").split("\n")):
             if line.strip():
                 said = line.strip()

@@ -424,3 +424,27 @@ def test_a_notice_is_one_line() -> None:
     bundle = card.notice("to\nol", "did <not> run")
     assert bundle["text/plain"] == "to\\nol: did <not> run"
     assert "did &lt;not&gt; run" in bundle["text/html"]
+
+
+def test_a_picture_on_standard_output_is_shown_as_one() -> None:
+    data = png(3, 4)
+    result = a_result(output=saved(data, b"done\n"))
+    reader = check(card.html(result))
+    assert f"{len(data)} B of binary output" in reader.text
+    assert "done" in reader.text
+    assert "IHDR" not in reader.text
+    assert "3 × 4" in reader.text
+    assert any(source.startswith("data:image/png;base64,") for source in reader.sources())
+    said = card.text(result)
+    assert f"{len(data)} B of binary output" in said
+    assert "IHDR" not in said
+
+
+def test_long_binary_output_is_a_line_of_the_card() -> None:
+    result = a_result(output=saved(bytes(range(256)) * 1000))
+    assert "250 KiB of binary output" in card.text(result)
+    assert len(card.html(result)) < 6000
+
+
+def test_names_that_end_in_nul_bytes_are_text() -> None:
+    assert "caf\u00e9" in card.text(a_result(output=saved("a\0caf\u00e9\0".encode())))

@@ -211,6 +211,17 @@ def test_a_notebook_never_grows_much(chunk: bytes) -> None:
 
 
 @pytest.mark.usefixtures("notebook")
+def test_a_notebook_is_told_of_binary_output_and_not_given_it() -> None:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    view = feed(StreamView(stdout, stderr), Output("stdout", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"))
+    view.event(Output("stdout", b"more of it"))
+    view.event(Output("stderr", b"written\n"))
+    view.finish(a_result())
+    assert stdout.getvalue() == "26 B of binary output\n"
+    assert stderr.getvalue().endswith("written\n")
+
+
+@pytest.mark.usefixtures("notebook")
 def test_progress_lines_do_not_use_up_the_notebook() -> None:
     stdout = io.StringIO()
     view = StreamView(stdout, io.StringIO())
