@@ -8,6 +8,8 @@ then. Views of a background run update their own display. When the process ends,
 from __future__ import annotations
 
 import atexit
+import contextlib
+import sys
 import threading
 import weakref
 from collections import deque
@@ -69,13 +71,12 @@ class Handle:
     @property
     def id(self) -> str | None:
         """The container's id, ``None`` before there is one."""
-        return self._recorder.container
+        return self._recorder.container or self._run.id
 
     @property
-    def name(self) -> str | None:
-        """The container's name, which ``skill ps``, ``stop`` and ``logs`` take; ``None`` before there is
-        one."""
-        return self._recorder.name
+    def name(self) -> str:
+        """The run's name, which ``skill ps``, ``stop`` and ``logs`` take; known at once."""
+        return self._run.name
 
     @property
     def state(self) -> str:
@@ -123,7 +124,7 @@ class Handle:
         return self._recorder.chunks()
 
     def __repr__(self) -> str:
-        return f"<{self.skill} in the background: {self.state}{f', {self.name}' if self.name else ''}>"
+        return f"<{self.skill} in the background: {self.state}, {self.name}>"
 
 
 class _Tap:
@@ -137,7 +138,6 @@ class _Tap:
         self._chunks: deque[tuple[str, bytes]] = deque()
         self._size = 0
         self.container: str | None = None
-        self.name: str | None = None
 
     def begin(self, spec: RunSpec, stop: Any) -> None:
         self._view.begin(spec, stop)
@@ -146,7 +146,7 @@ class _Tap:
         from .events import Output, Started
 
         if isinstance(event, Started):
-            self.container, self.name = event.container, event.name
+            self.container = event.container
         elif isinstance(event, Output):
             with self._lock:
                 self._chunks.append((event.stream, event.data))
@@ -199,6 +199,18 @@ def start(request: Request, host: Host, view: View) -> Handle:
     return handle
 
 
+def _tell(names: list[str]) -> None:
+    """Say at a terminal, and in a script, what is stopped; a kernel that ends has nobody to say it to."""
+    from .views.stream import in_kernel
+
+    if names and not in_kernel():
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or gone by now
+            sys.stderr.write(
+                f"skill: stopping {', '.join(names)}, which ran in the background (--keep lets it go on)\n"
+            )
+            sys.stderr.flush()
+
+
 def handles() -> list[Handle]:
     """The background runs of this process that are not over."""
     return [handle for handle in _handles if not handle.done]
@@ -207,6 +219,7 @@ def handles() -> list[Handle]:
 def stop_all(seconds: float = 3.0) -> None:
     """Stop the background runs that are not to be kept, and wait at most ``seconds`` for all of them."""
     running = [handle for handle in _stopped_at_exit if not handle.done]
+    _tell([handle.name for handle in running])
     for handle in running:
         handle.stop()
     for handle in running:

@@ -76,7 +76,8 @@ def _main(words: list[str]) -> int:
     from .verbs import perform
 
     answer = perform(parsed, _door(parsed))
-    print(answer.json() if parsed.options.json else answer.text(), flush=True)  # noqa: T201
+    if parsed.options.json or answer.blocks:  # `logs` has written itself
+        print(answer.json() if parsed.options.json else answer.text(), flush=True)  # noqa: T201
     return answer.code
 
 

@@ -78,7 +78,7 @@ def _candidates(
 def _runs() -> list[str]:
     """Background runs of this process; others would have to be asked of the engine."""
     background = sys.modules.get("skill_magic.background")
-    return [handle.name for handle in background.handles() if handle.name] if background else []
+    return [handle.name for handle in background.handles()] if background else []
 
 
 def _files(fragment: str, directory: Path) -> list[str]:

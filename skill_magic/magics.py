@@ -173,6 +173,8 @@ class SkillMagics(Magics):
         """Show what a verb says: a table in a notebook, text in a terminal, data where it was asked for."""
         if json:
             print(answer.json())  # noqa: T201
+        elif not answer.blocks:
+            return  # the verb has written itself
         elif self.in_kernel:
             from IPython.display import display
 
@@ -203,7 +205,7 @@ def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host
 
     if not body.strip():
         raise CommandError("the cell has no body", command.help_text("cell"))
-    if road.find(request, host).cell == "stdin":
+    if road.cell_mode(request, host) == "stdin":
         if request.options.expand:
             body = "".join(command.interpolate([body], namespace))
         return dataclasses.replace(request, stdin=body.encode())

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import engine, road
 from ..answer import Answer, Table, Text
+from ..engine import session
 from ..errors import CommandError
 
 if TYPE_CHECKING:
+    from ..background import Handle
     from ..command.parse import Command
     from ..door import Door
     from ..engine import Container, Engine
@@ -34,10 +36,17 @@ def ps(command: Command, door: Door) -> Answer:
 def stop(command: Command, door: Door) -> Answer:
     """End the named runs."""
     connected = road.connect(door.host)
-    stopped = [engine.stop(connected, name) for name in _named(command, door, "stop")]
-    return Answer(
-        [Text(f"stopped {one.name}", good=True) for one in stopped], [_data(one) for one in stopped]
-    )
+    stopped = [_stop(connected, name) for name in _named(command, door, "stop")]
+    return Answer([Text(f"stopped {name}", good=True) for name in stopped], stopped)
+
+
+def _stop(connected: Engine, name: str) -> str:
+    """A run of this process can be stopped before the engine knows of it."""
+    for handle in _handles():
+        if handle.name == name:
+            handle.stop()
+            return name
+    return engine.stop(connected, name).name
 
 
 def logs(command: Command, door: Door) -> Answer:
@@ -59,10 +68,27 @@ def clean(command: Command, door: Door) -> Answer:
         if running:
             raise CommandError(f"still running: {', '.join(running)}", door.line(f"stop {' '.join(running)}"))
     else:
-        wanted = [one for one in engine.containers(connected, door.host) if not one.running and not one.ours]
+        live = session.current().live
+        wanted = [
+            one for one in engine.containers(connected, door.host) if _over(one) and one.name not in live
+        ]
     gone = swept + [engine.remove(connected, one.name).name for one in wanted]
     words = f"removed {', '.join(gone)}" if gone else "nothing to remove"
     return Answer([Text(words, good=True)], gone)
+
+
+def _over(one: Container) -> bool:
+    """Whether it has ended and no process is about to see to it."""
+    if one.running:
+        return False
+    minded = bool(one.alive) and (one.state == "created" or (one.remove and not one.keep))
+    return not minded
+
+
+def _handles() -> list[Handle]:
+    """The background runs of this process that are not over."""
+    background = sys.modules.get("skill_magic.background")
+    return background.handles() if background else []
 
 
 def _named(command: Command, door: Door, verb: str) -> tuple[str, ...]:
@@ -74,9 +100,8 @@ def _named(command: Command, door: Door, verb: str) -> tuple[str, ...]:
 def _output(name: str, door: Door) -> Iterable[tuple[str, bytes]]:
     """A run of this process remembers its output itself; a kept one of another process has it at the
     engine."""
-    background = sys.modules.get("skill_magic.background")
-    for handle in background.handles() if background else []:
-        if handle.name is not None and (handle.name.startswith(name) or (handle.id or "").startswith(name)):
+    for handle in _handles():
+        if handle.name.startswith(name) or (handle.id or "").startswith(name):
             return list(handle.chunks())
     connected: Engine = road.connect(door.host)
     return engine.logs(connected, name, tail=None if door.kind == "shell" else NOTEBOOK_TAIL)
@@ -97,7 +122,8 @@ def _write(output: Iterable[tuple[str, bytes]], *, plain: bool) -> None:
 
 
 def _state(one: Container) -> str:
-    words = [one.status.lower() or one.state]
+    starting = one.state == "created" and one.alive
+    words = ["starting" if starting else one.status.lower() or one.state]
     if one.keep:
         words.append("kept")
     elif not one.remove:

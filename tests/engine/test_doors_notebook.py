@@ -226,6 +226,41 @@ class TestBackground:
         cell = kernel.run("h.wait(10)")
         assert cell.reply["ename"] == "SkillInterrupted"
 
+    def test_its_name_is_known_in_the_same_cell_and_stops_it(self, kernel: Kernel) -> None:
+        cell = kernel.run(
+            f"h = %skill --bg python-runner -- -c '{SLEEPER}'\n"
+            "print(h.name)\n"
+            "%skill stop {h.name}\n"
+            "try: h.wait(10)\n"
+            "except BaseException as error: print(type(error).__name__)"
+        )
+        assert cell.ok, cell.error
+        name, ended = cell.text().split()
+        assert name.startswith("skill-python-runner-")
+        assert ended == "SkillInterrupted"
+
+    def test_a_run_that_was_just_started_is_starting(self, kernel: Kernel) -> None:
+        cell = kernel.run(
+            "import contextlib, time\n"
+            "seen = set()\n"
+            f"h = %skill --bg python-runner -- -c '{SLEEPER}'\n"
+            "from skill_magic import cli\n"
+            "while h.state == 'starting': cli.main(['ps']); time.sleep(.02)\n"
+            "h.stop()"
+        )
+        assert cell.ok, cell.error
+        assert "created" not in cell.text()
+
+    def test_a_kept_run_is_cleaned_where_it_was_started(self, kernel: Kernel, folder: Path) -> None:
+        kernel.run(f"h = %skill --bg --keep python-runner -- -c '{SLEEPER}'")
+        kernel.run("import time\nwhile 'ready' not in h.logs(): time.sleep(.05)\nh.stop()")
+        cell = kernel.run("while not h.done: time.sleep(.05)\nprint(h.name)\n%skill logs {h.name}")
+        assert cell.data("text/html") == []  # logs writes, and shows nothing beside it
+        name = cell.text().split()[0]
+        assert name in str(ours(folder))
+        assert name in kernel.run("%skill clean").data("text/plain")[0]
+        assert ours(folder) == []
+
     def test_without_a_panel_it_writes_into_no_cell(self, kernel: Kernel) -> None:
         kernel.run("%config SkillMagics.view = 'text'")
         kernel.run("h = %skill --bg python-runner -- -c 'print(\"stray\")'")

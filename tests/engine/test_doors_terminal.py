@@ -227,6 +227,12 @@ class TestIPython:
         assert ours(project) == []
         assert "42" in self.shown(ipython, "6 * 7")
 
+    def test_a_background_run_that_ends_with_it_is_told(self, ipython: Any) -> None:
+        self.shown(ipython, "h = %skill --bg python-runner -- -c 'import time; time.sleep(60)'")
+        name = self.shown(ipython, "h.name").split("'")[1]
+        self.do(ipython, "exit")
+        assert f"skill: stopping {name}, which ran in the background" in rest(ipython)
+
     def test_tables(self, ipython: Any) -> None:
         assert "ffmpeg" in self.shown(ipython, "%skill list")
         assert "engine" in self.shown(ipython, "%skill doctor")
