@@ -117,14 +117,14 @@ class Findings:
         lines = []
         for each in self.violations:
             where = f"{each.place}: " if each.place else ""
-            lines.append(f"  {where}{each.field} = {each.value!r} [{each.code}]")
+            lines.append(f"  {where}{each.said} [{each.code}]")
             lines.append(f"    {each.reason} {each.fix}".rstrip())
         return "\n".join(_cell(line) for line in lines)
 
     def as_html(self) -> str:
         head = ("code", "value", "reason and way out", "where")
         rows = [
-            (each.code, f"{each.field} = {each.value!r}", f"{each.reason} {each.fix}".strip(), each.place)
+            (each.code, each.said, f"{each.reason} {each.fix}".strip(), each.place)
             for each in self.violations
         ]
         return Table(head, rows).as_html() if rows else ""

@@ -87,7 +87,7 @@ class _Findings(SkillError):
         body: list[str] = []
         for violation in self.violations:
             where = f"{violation.place}: " if violation.place else ""
-            body.append(f"  {where}{violation.field} = {violation.value!r} [{violation.code}]")
+            body.append(f"  {where}{violation.said} [{violation.code}]")
             body.append(f"    {violation.reason} {violation.fix}".rstrip())
         split = len(head) - (1 if self.hint else 0)
         return [*head[:split], *body, *head[split:]]

@@ -6,7 +6,9 @@ manifest in one go and a machine reads the same list from ``skill check --json``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +25,7 @@ class Violation:
     :param grant: the name of the grant that would lift it, ``None`` where no grant can.
     :param file: the manifest the value stands in; ``None`` where it came from a command line.
     :param line: 1-based line of the key in ``file``.
+    :param bare: ``value`` is no string of the manifest (a number, a date, words for a table): shown without quotes.
     :param kind: ``invalid`` for input that has no meaning (verdict "error"), ``refused`` for what the policy forbids.
     """
 
@@ -35,6 +38,7 @@ class Violation:
     file: Path | None = None
     line: int | None = None
     kind: Literal["invalid", "refused"] = "refused"
+    bare: bool = False
 
     @property
     def liftable(self) -> bool:
@@ -47,6 +51,14 @@ class Violation:
         if self.file is None:
             return ""
         return f"{self.file}:{self.line}" if self.line is not None else str(self.file)
+
+    @property
+    def said(self) -> str:
+        """Field and value as a person reads them: ``memory = 512``, ``image = 'Debian'``; the field alone where
+        there is no value."""
+        if self.bare:
+            return f"{self.field} = {self.value}" if self.value else self.field
+        return f"{self.field} = {self.value!r}"
 
     def as_dict(self) -> dict[str, object]:
         """The JSON form that ``skill check --json`` promises."""
@@ -64,4 +76,18 @@ class Violation:
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
-        return f"{where}{self.field} = {self.value!r}: {self.reason} {self.fix} [{self.code}]"
+        return f"{where}{self.said}: {self.reason} {self.fix} [{self.code}]"
+
+
+_OFFER = re.compile(r"(?:, or|\. Or) allow it: `skill trust [^`]*`\.$")
+
+
+def offer(fix: str, skill: str) -> str:
+    """``fix`` with the command that asks a person for the grant; it ends in ", or" or is a sentence."""
+    words = f"allow it: `skill trust {skill}`."
+    return f"{fix} {words}" if fix.endswith(", or") else f"{fix} Or {words}"
+
+
+def without_offer(found: Iterable[Violation]) -> tuple[Violation, ...]:
+    """For what no grant can lift as a whole: a way out that would not help is not offered."""
+    return tuple(replace(each, fix=_OFFER.sub(".", each.fix)) for each in found)

@@ -14,14 +14,14 @@ import contextlib
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .command.parse import Request
     from .engine import Engine, Run
     from .host import Host
-    from .manifest.layers import Skill
     from .policy.decide import Decision
     from .result import Recorder, RunResult
     from .spec import ImageFacts, RunSpec
@@ -31,18 +31,40 @@ POLL = 0.1
 """Seconds between two looks at the engine's queue while the tool is silent: the view's clock."""
 
 
-def find(request: Request, host: Host) -> Skill:
-    """The skill that ``request`` names. Raises SkillNotFound or ManifestError."""
+def cell_mode(request: Request, host: Host) -> str:
+    """What a cell's body is to the skill: ``stdin`` or ``args``; of a skill with faults too, which the decision
+    reports all at once. Raises SkillNotFound or ManifestError."""
     from .manifest import layers as manifest
 
-    return manifest.load(host, explicit=request.options.manifest).find(request.skill)
+    manifests = manifest.load(host, explicit=request.options.manifest)
+    return (manifests.partial.get(request.skill) or manifests.find(request.skill)).cell
 
 
 def decide(request: Request, host: Host) -> Decision:
-    """What the policy says of ``request``, without an engine. Raises SkillNotFound or ManifestError."""
-    from .policy.decide import evaluate
+    """What the policy says of ``request``, without an engine; of a skill with faults, these among it. Raises
+    SkillNotFound or ManifestError."""
+    from .manifest import layers as manifest
+    from .policy.decide import evaluate_named
 
-    return evaluate(find(request, host), request, host)
+    return _own(evaluate_named(manifest.load(host, explicit=request.options.manifest), request, host), host)
+
+
+def _own(decision: Decision, host: Host) -> Decision:
+    """``decision`` with a note where a skill of a project or a person stands in place of a bundled one."""
+    from .manifest.file import read
+    from .manifest.layers import BUNDLED
+
+    spec = decision.spec
+    if spec is None or spec.file is None or spec.origin == "bundled":
+        return decision
+    if spec.skill not in read(BUNDLED, "bundled").skills:
+        return decision
+    from .views.words import place
+
+    whose = "the project's" if spec.origin == "project" else "your"
+    line = min(spec.lines.values(), default=None)
+    note = f"{spec.skill} is {whose} own, not the bundled one: {place(spec.file, line, spec.directory, host.home)}"
+    return replace(decision, spec=replace(spec, notes=(note, *spec.notes)))
 
 
 def execute(request: Request, host: Host, view: View) -> RunResult:
@@ -58,7 +80,7 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
     assert spec is not None  # noqa: S101  (what is allowed has one)
     with contextlib.closing(start(connect(host), spec, request, host)) as run:
         view.begin(spec, run.stop)
-        return settle(watch(run, spec, host, view), request)
+        return settle(watch(run, spec, host, view), request, printed=getattr(view, "printed", ()))
 
 
 def connect(host: Host) -> Engine:
@@ -125,9 +147,12 @@ def _ended(run: Run, recorder: Recorder, view: View) -> bool:
     return isinstance(event, Finished)
 
 
-def settle(result: RunResult, request: Request) -> RunResult:
-    """Return ``result``, or raise what it stands for unless the caller asked for ``--no-raise``."""
-    error = result.error()
+def settle(result: RunResult, request: Request, *, printed: Collection[str] = ()) -> RunResult:
+    """Return ``result``, or raise what it stands for unless the caller asked for ``--no-raise``.
+
+    :param printed: streams whose end stands just above the error.
+    """
+    error = result.error(printed)
     if error is None or request.options.no_raise:
         return result
     if result.state == "failed" and request.hint:

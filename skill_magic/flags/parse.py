@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ..findings import Violation
+from ..manifest.layers import HOLE
 from .rules import judge
 from .table import OPTIONS, SHORT, Kind, Option
 
@@ -78,6 +79,8 @@ class _Reader:
             word = self.words[self.at]
             field = f"extra_args[{self.at}]"
             self.at += 1
+            if word == HOLE:
+                continue  # reported by the reader of the manifest
             if word == "--" or not word.startswith("-") or word == "-":
                 self._stray(word, field)
                 break  # for Docker, all that follows belongs to the image
@@ -136,7 +139,9 @@ class _Reader:
             )
             return
         self.at += 1
-        self._add(option, self.words[self.at - 1], field, written)
+        value = self.words[self.at - 1]
+        if value != HOLE:
+            self._add(option, value, field, written)
 
     def _add(self, option: Option, value: str, field: str, written: str) -> None:
         longest = LONGEST_TEXT if option.name in _TEXTS else LONGEST_VALUE

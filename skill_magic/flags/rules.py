@@ -66,10 +66,8 @@ def judge(wish: Wish, spec: RunSpec | None = None) -> Violation:
     reason = f"{said} {option.reason}"
     grant = grant_name(wish) if _grantable(wish) else None
     name = spec.skill if spec is not None else "NAME"
-    if grant is not None:
-        fix = offer("Leave it out, or", name)
-    else:
-        fix = option.fix or "Leave it out; nothing can allow it."
+    nothing = option.fix or "Leave it out; nothing can allow it."
+    fix = offer("Leave it out, or", name) if grant is not None else nothing
     return Violation(option.code, wish.field, said, reason, fix, grant)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from ..command.grammar import VERBS
 from ..findings import Violation
 from . import keys, values
-from .layers import Docker, Origin, Skill
+from .layers import HOLE, Docker, Origin, Skill
 from .toml_lines import Path as KeyPath
 from .toml_lines import scan
 
@@ -41,12 +41,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 class Layer:
     """What one file holds.
 
-    :param faults: skill name → what is wrong with it; :param broken: what is wrong with the file as a whole.
+    :param faults: skill name → what is wrong with it; :param partial: as in ``Manifests``.
+    :param broken: what is wrong with the file as a whole.
     """
 
     file: Path
     skills: dict[str, Skill] = field(default_factory=dict)
     faults: dict[str, tuple[Violation, ...]] = field(default_factory=dict)
+    partial: dict[str, Skill] = field(default_factory=dict)
     broken: tuple[Violation, ...] = ()
 
 
@@ -186,7 +188,8 @@ class _Reader:
         if broken:
             self.layer.broken = tuple(broken)
             for name in tables:
-                self.layer.skills.pop(name, None)
+                if name in self.layer.skills:
+                    self.layer.partial[name] = self.layer.skills.pop(name)
                 self.layer.faults[name] = (*broken, *self.layer.faults.get(name, ()))
 
     def _skill(self, name: str, table: Any) -> None:
@@ -194,17 +197,38 @@ class _Reader:
         found = self._skill_faults(name, path, table)
         if found:
             self.layer.faults[name] = tuple(found)
+            if not isinstance(table, dict) or not isinstance(table.get("docker"), dict):
+                return
+            if any(fault.code == "runtime-unsupported" for fault in found):
+                return  # somebody else's skill: what it would be here is of no interest
+            self.layer.partial[name] = self._made(name, table, frozenset(fault.field for fault in found))
             return
+        self.layer.skills[name] = self._made(name, table, frozenset())
+
+    def _made(self, name: str, table: dict[str, Any], bad: frozenset[str]) -> Skill:
+        """The skill of a table, without the fields in ``bad``."""
         docker = table["docker"]
-        given = {key: _frozen(key, value) for key, value in docker.items() if key in keys.DOCKER}
-        self.layer.skills[name] = Skill(
+        given = {
+            key: _frozen(key, value, bad)
+            for key, value in docker.items()
+            if key in keys.DOCKER and key not in bad
+        }
+        said = {**docker, **table}
+        texts = {
+            key: said[key]
+            for key in ("description", "source")
+            if key not in bad and isinstance(said.get(key), str)
+        }
+        notebook = table.get("notebook")
+        cell = notebook.get("cell") if isinstance(notebook, dict) else None
+        return Skill(
             name=name,
-            docker=Docker(**given),
+            docker=Docker(**{"image": "", **given}),
             origin=self.origin,
             file=self.layer.file,
-            description=table.get("description", docker.get("description", "")),
-            source=table.get("source", ""),
-            cell=table.get("notebook", {}).get("cell", "stdin"),
+            description=texts.get("description", ""),
+            source=table.get("source", "") if "source" in texts else "",
+            cell=cell if cell in ("stdin", "args") else "stdin",
             lines=self.docker_lines.get(name, {}),
             given=frozenset(given),
         )
@@ -257,16 +281,18 @@ class _Reader:
             found = [self._fault("runtime-unsupported", (*path, "runtime"), runtime, reason, fix)]
         else:
             found = []
+        misplaced = "image" in table  # reported already, with the docker table as the way out
         if isinstance(docker, dict):
-            return [*found, *self._docker_faults(path, docker, table.get("source"))]
-        if found or docker is not None:
+            inside = self._docker_faults(path, docker, table.get("source"))
+            return [*found, *(each for each in inside if not (misplaced and each.code == "image-missing"))]
+        if found or docker is not None or misplaced:
             return found
         if runtime is None:
             reason = "It has no docker table, and this package runs Docker skills only."
         else:
             reason = "It has no docker table."
         fix = f'Write [skills.{path[1]}.docker] with image = "…".'
-        return [self._fault("docker-missing", path, "", reason, fix)]
+        return [self._fault("docker-missing", path, None, reason, fix)]
 
     def _docker_faults(self, skill: KeyPath, table: dict[str, Any], source: Any) -> list[Violation]:
         path = (*skill, "docker")
@@ -282,15 +308,15 @@ class _Reader:
                 reason = f"It has {len(value):,} items; {MOST_ITEMS} are read at most."
                 found.append(self._fault("manifest-too-many", (*path, key), value, reason, "Take some out."))
                 continue
-            for where, shown, fault in keys.faults(key, value):
+            for where, wrong, fault in keys.faults(key, value):
                 line = self.docker_lines.get(str(skill[1]), {}).get(where, self.lines.get((*path, key)))
-                found.append(self._violation(fault.code, where, shown, fault.reason, fault.fix, line))
+                found.append(self._violation(fault.code, where, wrong, fault.reason, fault.fix, line))
         image = table.get("image")
         if image is None:
             fix = 'Write image = "NAME:TAG".'
             if isinstance(source, str) and source.startswith("docker:"):
                 fix = f'Write image = "{source.removeprefix("docker:")}".'
-            found.append(self._fault("image-missing", path, "", "It names no image.", fix, field="image"))
+            found.append(self._fault("image-missing", path, None, "It names no image.", fix, field="image"))
         elif isinstance(image, str) and isinstance(source, str) and source.startswith("docker:"):
             named = source.removeprefix("docker:")
             if not values.same_image(named, image):
@@ -301,6 +327,10 @@ class _Reader:
     def _known(self, known: Mapping[str, type], path: KeyPath, value: Any) -> list[Violation]:
         """Whether a key outside the docker table is one, and of its type."""
         wanted = known.get(str(path[-1]))
+        if wanted is None and known is keys.SKILL and str(path[-1]) in keys.DOCKER:
+            reason = f"[{'.'.join(map(str, path[:-1]))}] has no such key."
+            fix = f"Put it into [{'.'.join(map(str, path[:-1]))}.docker]."
+            return [self._fault("manifest-unknown-key", path, value, reason, fix)]
         if wanted is None:
             return [self._unknown(known, path, value)]
         if isinstance(value, wanted):
@@ -321,12 +351,14 @@ class _Reader:
         if parts[0] == "docker" and len(parts) > 1:
             parts = parts[1:]
         name = field or ".".join(map(str, parts))
-        return self._violation(code, name, keys.shown(name, value), reason, fix, self.lines.get(path))
+        return self._violation(code, name, value, reason, fix, self.lines.get(path))
 
     def _violation(
-        self, code: str, field: str, value: str, reason: str, fix: str, line: int | None
+        self, code: str, field: str, value: object, reason: str, fix: str, line: int | None
     ) -> Violation:
-        return Violation(code, field, value, reason, fix, None, self.layer.file, line, "invalid")
+        shown = "" if value is None else keys.shown(field.partition("[")[0], value)
+        bare = not isinstance(value, str)
+        return Violation(code, field, shown, reason, fix, None, self.layer.file, line, "invalid", bare)
 
 
 def _docker_lines(lines: dict[KeyPath, int]) -> dict[str, dict[str, int]]:
@@ -339,8 +371,8 @@ def _docker_lines(lines: dict[KeyPath, int]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _frozen(key: str, value: Any) -> Any:
+def _frozen(key: str, value: Any, bad: frozenset[str]) -> Any:
     kind = keys.DOCKER[key].kind
     if kind == "strings":
-        return tuple(value)
+        return tuple(HOLE if f"{key}[{index}]" in bad else item for index, item in enumerate(value))
     return keys.plain(value) if kind == "number" else value

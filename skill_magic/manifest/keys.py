@@ -119,31 +119,31 @@ def type_name(value: object) -> str:
     return named.get(type(value), "a list")
 
 
-def faults(name: str, value: Any) -> Iterator[tuple[str, str, Fault]]:
+def faults(name: str, value: Any) -> Iterator[tuple[str, object, Fault]]:
     """What is wrong with the value of a docker key.
 
-    :returns: (field, the offending value as it may be shown, fault), the field with an index for items of
+    :returns: (field, the offending value, fault), the field with an index for items of
         lists.
     """
     key = DOCKER[name]
     if key.kind == "strings":
         if not isinstance(value, list):
-            yield name, shown(name, value), _type_fault(key, value)
+            yield name, value, _type_fault(key, value)
             return
         for index, item in enumerate(value):
             field = f"{name}[{index}]"
             if not isinstance(item, str):
                 reason = f"It is {type_name(item)}; every item must be a string."
-                yield field, shown(name, item), Fault("manifest-type", reason, 'Write it in quotes: "…".')
+                yield field, item, Fault("manifest-type", reason, 'Write it in quotes: "…".')
             elif fault := key.check(item):
-                yield field, shown(name, item), fault
+                yield field, item, fault
         if name == "environment":
             yield from _twice(value)
         return
     if not _has_type(key, value):
-        yield name, shown(name, value), _type_fault(key, value)
+        yield name, value, _type_fault(key, value)
     elif key.kind != "bool" and (fault := key.check(plain(value))):
-        yield name, shown(name, value), fault
+        yield name, value, fault
 
 
 def plain(value: str | int | float) -> str:
@@ -175,7 +175,7 @@ def _type_fault(key: Key, value: object) -> Fault:
     return Fault("manifest-type", reason, fix)
 
 
-def _twice(items: list[Any]) -> Iterator[tuple[str, str, Fault]]:
+def _twice(items: list[Any]) -> Iterator[tuple[str, object, Fault]]:
     first: dict[str, int] = {}
     for index, item in enumerate(items):
         name, equals, _ = item.partition("=") if isinstance(item, str) else ("", "", "")
@@ -183,7 +183,7 @@ def _twice(items: list[Any]) -> Iterator[tuple[str, str, Fault]]:
             reason = f"{name} is set by environment[{first[name]}] already."
             yield (
                 f"environment[{index}]",
-                shown("environment", item),
+                item,
                 Fault("environment-duplicate", reason, "Keep one of the two."),
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +24,10 @@ NAMES = ("skills.toml", ".skill-engine.toml", "skill-engine.toml")
 """Names of a project's manifest, the first that is there counts; the last two are the Skill Engine's."""
 
 BUNDLED = Path(__file__).parents[1] / "catalog" / "skills.toml"
+
+HOLE = "\0"
+"""Stands in a list of a partial skill for an item with a fault, so that the others keep their place. No sound
+item has a NUL."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Manifests:
     A skill or a file with faults is never passed over in favour of a layer further away.
 
     :param faults: skill name ("" for a file whose skills are not known) → what is wrong with it.
+    :param partial: for a skill with faults what is sound in it, to be judged beside them and never to be run;
+        lists keep a :data:`HOLE` for each item with a fault, and a missing image is an empty string.
     :param files: the manifests that were read; :param searched: every path that was looked at.
     :param broken: the faults of the nearest file that cannot be read as a whole; no layer behind it counts.
     """
@@ -88,6 +95,7 @@ class Manifests:
     files: tuple[Path, ...]
     searched: tuple[Path, ...]
     broken: tuple[Violation, ...] = ()
+    partial: Mapping[str, Skill] = field(default_factory=dict)
 
     def find(self, name: str) -> Skill:
         """The skill of that name.
@@ -124,19 +132,21 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     :param explicit: a manifest that takes the project's place; relative to the notebook's directory.
     :raises ManifestError: where ``explicit`` is not there.
     """
-    from .file import read
+    from .file import Layer, read
 
     searched: list[Path] = []
     own = host.config_dir / NAMES[0]
+    foreign: Violation | None = None
     if explicit is not None:
         project: Path | None = _explicit(host.directory / explicit)
         searched.append(host.directory / explicit)
     else:
         project = _project(host.directory, searched)
+        foreign = _foreign(project, host) if project is not None else None
     layers: list[Layer] = []
     # A person who works in the configuration directory itself has their own manifest there, not a project's.
     if project is not None and not _same(project, own):
-        layers.append(read(project, "project"))
+        layers.append(Layer(project, broken=(foreign,)) if foreign else read(project, "project"))
     searched.append(own)
     if os.path.lexists(own):
         layers.append(read(own, "user", owner=host.uid))
@@ -144,6 +154,7 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
 
     skills: dict[str, Skill] = {}
     faults: dict[str, tuple[Violation, ...]] = {}
+    partial: dict[str, Skill] = {}
     for layer in layers:
         for name in {**layer.skills, **layer.faults}:
             if name in skills or name in faults:
@@ -152,13 +163,15 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
                 skills[name] = layer.skills[name]
             else:
                 faults[name] = layer.faults[name]
+                if name in layer.partial:
+                    partial[name] = layer.partial[name]
         if layer.broken:
             if not layer.faults:
                 faults[""] = layer.broken
             break
     files = tuple(layer.file for layer in layers)
     broken = next((layer.broken for layer in layers if layer.broken), ())
-    return Manifests(skills, faults, files, tuple(searched), broken)
+    return Manifests(skills, faults, files, tuple(searched), broken, partial)
 
 
 @lru_cache(maxsize=1)
@@ -188,6 +201,44 @@ def _project(directory: Path, searched: list[Path]) -> Path | None:
             if os.path.lexists(place / name):
                 return place / name
     return None
+
+
+def _foreign(file: Path, host: Host) -> Violation | None:
+    """What is wrong with a manifest above the notebook's directory that somebody else could have put there
+    (``/tmp/skills.toml``), ``None`` where nothing is.
+
+    It and its directory must be the caller's or root's, unwritable for all but the caller's own group. Who
+    may write in the notebook's directory as well could put one beside the notebook, and is no stranger.
+    """
+    if file.parent == host.directory:
+        return None
+    try:
+        here = os.stat(host.directory)
+        groups = {host.gid} | ({here.st_gid} if here.st_mode & stat.S_IWGRP else set())
+        anybody = here.st_mode & stat.S_IWOTH and not here.st_mode & stat.S_ISVTX
+        real = Path(os.path.realpath(file))
+        for place in dict.fromkeys((file.parent, file, real, real.parent)):
+            found = os.lstat(place)
+            mode = 0 if stat.S_ISLNK(found.st_mode) else found.st_mode
+            if (
+                found.st_uid not in (0, host.uid, here.st_uid)
+                or (mode & stat.S_IWGRP and found.st_gid not in groups)
+                or (mode & stat.S_IWOTH and not anybody)
+            ):
+                break
+        else:
+            return None
+    except OSError:
+        return None  # reading it says what is wrong
+    return Violation(
+        "manifest-not-private",
+        "manifest",
+        str(file),
+        f"It stands above the notebook's directory, and others could have written {place}.",
+        f"Put a {NAMES[0]} beside the notebook (an empty one will do), or name this one with --manifest.",
+        file=file,
+        kind="invalid",
+    )
 
 
 def _same(one: Path, other: Path) -> bool:

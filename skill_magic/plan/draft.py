@@ -18,7 +18,7 @@ from ..flags.readers import collect
 from ..flags.values import Wanted
 from ..host import Host
 from ..manifest import values
-from ..manifest.layers import Skill
+from ..manifest.layers import HOLE, Skill
 from ..mounts import mounts
 from ..spec import EnvVar, Gpus, Limits, Mount, RunSpec
 from . import envvars, limits
@@ -148,6 +148,8 @@ def _mounts(skill: Skill, wanted: Wanted) -> tuple[tuple[Mount, ...], str | None
     host = wanted.host
     made: list[Mount] = []
     for index, text in enumerate(skill.docker.volumes):
+        if text == HOLE:
+            continue
         try:
             made.append(
                 mounts.parse_volume(text, field=f"volumes[{index}]", host=host, base_dir=skill.base_dir)
@@ -223,10 +225,13 @@ def _network_rank(text: str) -> int:
 def _user(skill: Skill, wanted: Wanted) -> tuple[str | None, str]:
     host = wanted.host
     user, field = limits.chosen(wanted, "user", skill.docker.user, None, values.user_fault, str)
+    rootless = host.engine is not None and host.engine.rootless
     if user is None:
         # Under a rootless engine the container's root is the caller; any other uid is nobody the host knows.
-        rootless = host.engine is not None and host.engine.rootless
         return ("0:0" if rootless else f"{host.uid}:{host.gid}"), ""
+    if user.isdigit() and user.strip("0") and host.uid != 0 and not rootless:
+        # Without a group the image decides, and an image that does not know the number gives root's.
+        user = f"{user}:{host.gid}"
     return (None if user == "image" else user), field
 
 
@@ -265,6 +270,8 @@ def _gpus(skill: Skill, wanted: Wanted) -> Gpus | None:
 def _environment(skill: Skill, wanted: Wanted, user: str | None, gpus: Gpus | None) -> tuple[EnvVar, ...]:
     made: list[EnvVar] = []
     for index, item in enumerate(skill.docker.environment):
+        if item == HOLE:
+            continue
         variable = envvars.parse(item, field=f"environment[{index}]", host=wanted.host)
         if isinstance(variable, Violation):
             wanted.faults.append(variable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Literal
 
-from ..findings import Violation
+from ..findings import Violation, offer
 from ..host import Host
 from ..spec import Mount, RunSpec
 from .paths import Judge
@@ -52,5 +52,5 @@ class Context:
     ) -> Violation:
         """A refusal; where a grant can lift it, the way out is the command that asks for it."""
         if grant is not None:
-            fix = f"{fix} allow it: `skill trust {self.spec.skill}`."
+            fix = offer(fix, self.spec.skill)
         return Violation(code, field, self.shown(value), self.shown(reason), fix, grant, kind=kind)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..command.parse import Request
-from ..errors import PolicyError, SpecError
-from ..findings import Violation
+from ..errors import ManifestError, PolicyError, SpecError
+from ..findings import Violation, without_offer
 from .paths import Judge
+from .protected import below
 
 if TYPE_CHECKING:
     from ..host import Host
-    from ..manifest.layers import Skill
+    from ..manifest.layers import Manifests, Skill
     from ..spec import ImageFacts, Mount, RunSpec
     from .settings import Settings
 
@@ -57,10 +58,13 @@ class Decision:
     def raise_for_verdict(self) -> None:
         """Nothing for "allow".
 
-        :raises SpecError: for "error". :raises PolicyError: for "deny" and "trust".
+        :raises SpecError: for "error"; a ManifestError where the manifest's faults leave no skill.
+        :raises PolicyError: for "deny" and "trust".
         """
         if self.verdict == "allow":
             return
+        if self.verdict == "error" and self.skill is None:
+            raise ManifestError(f"{self.name}: this skill cannot be used", self.violations)
         if self.verdict == "error":
             raise SpecError(f"{self.name}: this cannot be run as it is written", self.violations)
         if self.verdict == "trust":
@@ -101,8 +105,48 @@ def evaluate(
     spec = bounds.bounded(draft.spec, settings)
     spec = replace(_placed(spec, skill, host, grants, judge), grants=grants)
     judged = policy.check(spec, host, grants=grants, settings=settings, judge=judge)
-    found = tuple(dict.fromkeys((*draft.faults, *judged)))
-    return Decision(skill, spec, found, verdict_of(found), skill.name)
+    return _decision(skill, spec, (*draft.faults, *judged), skill.name)
+
+
+def evaluate_named(
+    manifests: Manifests,
+    request: Request,
+    host: Host,
+    *,
+    settings: Settings | None = None,
+    judge: Judge | None = None,
+) -> Decision:
+    """:func:`evaluate` of the skill that ``request`` names. Where it has faults in its manifest, the decision
+    is without skill and spec, and what the policy says of its sound part stands beside the faults.
+
+    :raises SkillNotFound: as ``Manifests.find``. :raises ManifestError: where nothing of the skill is known.
+    :raises SpecError: where policy.toml or the grants cannot be relied on.
+    """
+    name = request.skill
+    partial = manifests.partial.get(name)
+    if partial is None:
+        return evaluate(manifests.find(name), request, host, settings=settings, judge=judge)
+    faults = manifests.faults[name]
+    judged = evaluate(partial, request, host, settings=settings, judge=judge).violations
+    return _decision(None, None, (*faults, *_news(judged, partial, faults)), name)
+
+
+def _news(judged: Iterable[Violation], partial: Skill, faults: Iterable[Violation]) -> Iterator[Violation]:
+    """What is not about a value that the manifest's faults have taken out."""
+    gone = {each.field for each in faults}
+    if not partial.docker.image:
+        gone.add("image")
+    for each in judged:
+        if each.field not in gone and each.field.partition("[")[0] not in gone:
+            yield each
+
+
+def _decision(
+    skill: Skill | None, spec: RunSpec | None, violations: Iterable[Violation], name: str
+) -> Decision:
+    found = tuple(dict.fromkeys(violations))
+    verdict = verdict_of(found)
+    return Decision(skill, spec, without_offer(found) if verdict == "deny" else found, verdict, name)
 
 
 def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], judge: Judge) -> RunSpec:
@@ -114,6 +158,7 @@ def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], jud
     if too_many(spec):
         return spec  # the policy refuses it
     if host.engine is None or not host.engine.remote:
+        _make_own(spec.mounts, host)
         guarded = mounts.complete(spec.mounts, host, files=(skill.file,), judge=judge)
         return replace(spec, mounts=guarded, notes=(*spec.notes, *_hidden(guarded)))
     if "remote-mounts" in grants:
@@ -121,6 +166,28 @@ def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], jud
     kept = tuple(each for each in spec.mounts if not (each.ours and each.kind == "bind"))
     note = "the engine runs on another machine: the notebook's directory is not mounted"
     return replace(spec, mounts=kept, notes=(*spec.notes, note))
+
+
+def _make_own(mounts: Iterable[Mount], host: Host) -> None:
+    """Make our own directories where a run could: what is there is hidden from it, what is not it could
+    plant, grants among it."""
+    writable = [each.source for each in mounts if each.kind == "bind" and not each.read_only and each.source]
+    for directory in (host.config_dir, host.data_dir, host.cache_dir):
+        real = os.path.realpath(directory)
+        if not any(below(real, source) for source in writable):
+            continue
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            fault = Violation(
+                "own-directory",
+                "directory",
+                str(directory),
+                f"A run could write there, and it cannot be made first: {error.strerror}.",
+                "Make it yourself, or remove what is in its way.",
+                kind="invalid",
+            )
+            raise SpecError("the directory of settings or grants cannot be protected", [fault]) from None
 
 
 def _hidden(mounts: Iterable[Mount]) -> Iterator[str]:
@@ -140,6 +207,8 @@ def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
     from . import settings as bounds
 
     found = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
+    if verdict_of(found) == "deny":
+        found = without_offer(found)
     if found:
         hint = (
             f"look at it and decide: skill trust {spec.skill}" if all(each.liftable for each in found) else ""
@@ -156,30 +225,34 @@ def with_image(decision: Decision, image: ImageFacts, host: Host) -> Decision:
 
     spec = decision.spec
     more = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
-    found = tuple(dict.fromkeys((*decision.violations, *more)))
-    return replace(decision, violations=found, verdict=verdict_of(found))
+    return _decision(decision.skill, spec, (*decision.violations, *more), decision.name)
 
 
-def check_made(
-    spec: RunSpec,
-    host: Host,
-    *,
-    volumes: Mapping[str, Mapping[str, Any]],
-    accounts: tuple[str, str] | None,
-) -> None:
+def check_volumes(spec: RunSpec, volumes: Mapping[str, Mapping[str, Any]], host: Host) -> None:
     """The third look, at a container that is made and not started: what only the engine knows.
 
     :param volumes: volume name → the engine's ``GET /volumes/NAME``, for each named volume of the run.
-    :param accounts: the image's /etc/passwd and /etc/group, where the user is a name.
-    :raises PolicyError: for a volume that is a directory of the host, or a name that stands for root.
+    :raises PolicyError: for a volume that is a directory of the host.
+    """
+    from . import rules as policy
+    from . import settings as bounds
+
+    _refuse(spec, policy.check_volumes(spec, volumes, host, settings=bounds.load(host)))
+
+
+def check_accounts(spec: RunSpec, passwd: str, group: str, host: Host) -> None:
+    """Judge a user's name by the image's own /etc/passwd and /etc/group.
+
+    :raises PolicyError: for a name that stands for root, or for nobody.
     """
     from . import rules as policy
     from . import settings as bounds
 
     settings = bounds.load(host)
-    found = policy.check_volumes(spec, volumes, host, settings=settings)
-    if accounts is not None:
-        found += policy.check_accounts(spec, *accounts, host, grants=spec.grants, settings=settings)
+    _refuse(spec, policy.check_accounts(spec, passwd, group, host, grants=spec.grants, settings=settings))
+
+
+def _refuse(spec: RunSpec, found: tuple[Violation, ...]) -> None:
     if found:
         raise PolicyError(f"{spec.skill}: the policy refuses this run", found)
 
@@ -205,18 +278,18 @@ def check_all(host: Host, explicit: Path | None = None, path: Path | None = None
     alone = first not in (manifest.BUNDLED, host.config_dir / manifest.NAMES[0])
     decisions = []
     for name in sorted({*manifests.skills, *manifests.faults}):
-        if name in manifests.faults:
-            faults = manifests.faults[name]
-            if not alone or any(fault.file == first for fault in faults):
-                decisions.append(_faulty(name, faults))
-            continue
-        skill = manifests.skills[name]
-        if alone and skill.file != first:
+        faults = manifests.faults.get(name, ())
+        files = {fault.file for fault in faults} or {manifests.skills[name].file}
+        if alone and first not in files:
             continue
         try:
-            decisions.append(evaluate(skill, Request(name), host, settings=settings, judge=judge))
+            decisions.append(
+                evaluate_named(manifests, Request(name), host, settings=settings, judge=judge)
+                if name
+                else _faulty(name, faults)
+            )
         except SpecError as error:
-            decisions.append(_faulty(name, error.violations, str(error)))
+            decisions.append(_faulty(name, (*faults, *error.violations), str(error)))
     return decisions
 
 
@@ -243,7 +316,7 @@ def _place(host: Host, explicit: Path | None, path: Path | None) -> tuple[Host, 
 
 
 def _faulty(name: str, faults: Sequence[Violation], message: str = "") -> Decision:
-    found = tuple(faults) or (
+    found = tuple(dict.fromkeys(faults)) or (
         Violation("manifest-missing", "manifest", name, f"{message}.", "Name a manifest.", kind="invalid"),
     )
     return Decision(None, None, found, verdict_of(found), name)

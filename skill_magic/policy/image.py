@@ -49,7 +49,7 @@ def reference(context: Context) -> Iterator[Violation]:
             "image",
             image,
             f"The registry {registry} is not one of those that need no grant.",
-            "Name an image of a known registry, list this one under registries in policy.toml, or",
+            "Name an image of a known registry or list this one under registries in policy.toml, or",
             grant=f"registry:{registry}",
         )
     if context.settings.strict and not re.search(r"@sha256:[0-9a-f]{64}$", image):
@@ -62,17 +62,29 @@ def reference(context: Context) -> Iterator[Violation]:
         )
 
 
+def _in_kernel(path: str) -> bool:
+    """Whether a path of an image, which starts at the root in any case, is the kernel's."""
+    return any(below(clean(f"/{path}"), tree) for tree in ("/proc", "/sys", "/dev"))
+
+
 def facts(context: Context, image: ImageFacts) -> Iterator[Violation]:
     """What a local image says of itself; its labels are never read as configuration."""
     spec = context.spec
-    if image.working_dir:
-        cleaned = clean(image.working_dir) if image.working_dir.startswith("/") else image.working_dir
-        if any(below(cleaned, tree) for tree in ("/proc", "/sys", "/dev")):
+    if image.working_dir and _in_kernel(image.working_dir):
+        yield context.violation(
+            "image-workdir",
+            "image",
+            image.working_dir,
+            "The image starts in a directory of the kernel, the way out of CVE-2024-21626.",
+            "Do not use this image.",
+        )
+    for path in image.volumes:
+        if _in_kernel(path) or clean(f"/{path}") == "/":
             yield context.violation(
-                "image-workdir",
+                "image-volume",
                 "image",
-                image.working_dir,
-                "The image starts in a directory of the kernel, the way out of CVE-2024-21626.",
+                path,
+                "The image wants a volume over the kernel's directories, or over all of itself.",
                 "Do not use this image.",
             )
     if spec.gpus is not None:

@@ -44,7 +44,7 @@ def network(context: Context) -> Iterator[Violation]:
             where,
             name,
             f"The network {name} reaches the containers of another project.",
-            'Write network = "bridge", or list it under networks in policy.toml.',
+            'Write network = "bridge" or list it under networks in policy.toml, or',
             grant=f"network:{name}",
         )
 

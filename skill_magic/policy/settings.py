@@ -104,9 +104,16 @@ def load(host: Host) -> Settings:
 
 
 class _FaultError(Exception):
-    def __init__(self, path: Path, code: str, value: str, reason: str, fix: str, field: str = NAME) -> None:
+    def __init__(
+        self, path: Path, code: str, value: object, reason: str, fix: str, field: str = NAME
+    ) -> None:
+        from ..manifest.keys import shown
+
         super().__init__(reason)
-        self.violation = Violation(code, field, value, reason, fix, file=path, kind="invalid")
+        bare = not isinstance(value, str)
+        self.violation = Violation(
+            code, field, shown(field, value), reason, fix, file=path, kind="invalid", bare=bare
+        )
 
 
 def unsafe_file(path: Path, host: Host) -> str | None:
@@ -116,6 +123,7 @@ def unsafe_file(path: Path, host: Host) -> str | None:
     same kind, and not in the notebook's directory, where whoever wrote the notebook could have put it.
     """
     real = Path(os.path.realpath(path))
+    os.stat(real)  # what is not there is no danger, wherever it would lie
     inside = real == host.directory or host.directory in real.parents
     if inside and host.directory != host.home and host.directory not in host.home.parents:
         return "it lies in the notebook's directory, where a project could have brought it along"
@@ -207,12 +215,12 @@ def _validated(data: dict[str, Any], path: Path) -> dict[str, Any]:
 
             near = difflib.get_close_matches(key, _READERS, 1)
             fix = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(_READERS)}."
-            raise _FaultError(path, "settings-key", key, "This key is unknown.", fix, field=key)
+            raise _FaultError(path, "settings-key", value, "This key is unknown.", fix, field=key)
         reader, wanted = _READERS[key]
         read = reader(value)
         if read is None:
             raise _FaultError(
-                path, "settings-value", str(value), f"It must be {wanted}.", "Mend or remove it.", field=key
+                path, "settings-value", value, f"It must be {wanted}.", "Mend or remove it.", field=key
             )
         table[key] = read
     return table

@@ -50,14 +50,15 @@ def _decisions(host: Host, explicit: Path | None) -> Iterator[Decision]:
     from ..command.parse import Request
     from ..manifest import layers as manifest
     from ..policy import settings
-    from ..policy.decide import Decision, evaluate, verdict_of
+    from ..policy.decide import Decision, evaluate_named, verdict_of
 
     manifests = manifest.load(host, explicit=explicit)
     bounds = settings.load(host)
     for name, faults in manifests.faults.items():
-        yield Decision(None, None, faults, verdict_of(faults), name or str(faults[0].file))
-    for name, skill in manifests.skills.items():
-        yield evaluate(skill, Request(name), host, settings=bounds)
+        if name not in manifests.partial:
+            yield Decision(None, None, faults, verdict_of(faults), name or str(faults[0].file))
+    for name in (*manifests.partial, *manifests.skills):
+        yield evaluate_named(manifests, Request(name), host, settings=bounds)
 
 
 def _nearest(decision: Decision) -> tuple[int, str]:

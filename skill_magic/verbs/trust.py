@@ -22,6 +22,8 @@ def trust(command: Command, door: Door) -> Answer:
     if len(command.names) != 1:
         raise CommandError("trust which skill?", door.line("trust NAME"))
     decision = _decision(command, door)
+    if decision.skill is None:
+        decision.raise_for_verdict()
     if command.options.revoke:
         return _revoke(decision, door)
     if decision.verdict in ("allow", "trust"):
