@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="run the long form of property tests too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """How many examples a property test draws where it does not say so itself."""
+    settings.register_profile("ordinary", max_examples=40, deadline=None)
+    settings.register_profile("nightly", max_examples=1000, deadline=None)
+    settings.load_profile("nightly" if config.getoption("--nightly") else "ordinary")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

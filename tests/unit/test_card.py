@@ -341,7 +341,7 @@ def test_files_are_recognised_by_their_first_bytes(head: bytes, wanted: tuple[st
     assert (media.kind, media.mime, media.width, media.height) == wanted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(
     st.sampled_from(
         [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBPVP8X", b"\xff\xd8\xff\xe0"]
@@ -380,7 +380,7 @@ def test_colours_in_html(text: str, wanted: str | None) -> None:
     assert "\x1b" not in html
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(st.from_regex(r"\x1b\[[0-9;:]{0,12}m", fullmatch=True), st.text(max_size=4)), max_size=12

@@ -446,7 +446,7 @@ COMPANY = st.lists(st.sampled_from(COMPLETE), max_size=5)
 PAIRS = COMPANY.flatmap(lambda chosen: st.tuples(st.just(chosen), st.permutations(chosen)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PAIRS)
 def test_no_order_of_options_changes_the_verdict(tmp_path_factory: pytest.TempPathFactory, pair: Any) -> None:
     orders_agree(tmp_path_factory.getbasetemp(), *pair)
@@ -469,7 +469,7 @@ def stays_refused(directory: Path, refused: list[str], company: list[list[str]])
     assert decision(directory, *after, *refused).verdict == "deny"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(OF_ITSELF), COMPANY)
 def test_no_company_makes_a_refusal_harmless(
     tmp_path_factory: pytest.TempPathFactory, refused: list[str], company: list[list[str]]

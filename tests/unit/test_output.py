@@ -107,7 +107,7 @@ def test_progress_is_no_reason_to_leave_anything_out() -> None:
     assert text_of(head).endswith(b"frame  99999\rframe 100000\ndone\n")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(0, 400)), max_size=60),
     st.integers(),
@@ -220,6 +220,17 @@ def test_a_log_being_written_stays(tmp_path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert logs.prune(tmp_path, now=1e9) == []
     assert logs.prune(tmp_path, now=1e9) == [run]
+
+
+def test_clean_removes_the_logs_of_all_ended_runs(tmp_path: Path) -> None:
+    assert logs.clean(tmp_path / "runs") == 0
+    ended = [a_run(tmp_path / "runs", str(number), age=number, size=1000) for number in range(3)]
+    busy = a_run(tmp_path / "runs", "busy", age=0)
+    (tmp_path / "runs" / "other").mkdir()
+    with (busy / "stdout.log").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert logs.clean(tmp_path / "runs") == 3000
+    assert [run.exists() for run in (*ended, busy, tmp_path / "runs" / "other")] == [False] * 3 + [True] * 2
 
 
 def test_nothing_else_is_removed(tmp_path: Path) -> None:

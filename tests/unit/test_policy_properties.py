@@ -25,7 +25,7 @@ from skill_magic.policy.decide import Decision, evaluate
 from skill_magic.policy.settings import Settings
 from skill_magic.spec import Mount
 
-FEW, MANY = 60, 10_000
+FEW, MANY = 25, 10_000
 WORST = {"deny": 0, "error": 1, "trust": 2, "allow": 3}
 
 

@@ -77,14 +77,16 @@ def test_importing_brings_nothing_heavy(code: str) -> None:
 
 
 def test_loading_the_extension_is_cheap_and_brings_nothing_heavy() -> None:
-    rounds = [fresh(LOAD) for _ in range(5)]
-    for each in rounds:
+    costs: list[float] = []
+    # The best of five is what it costs on a machine that is busy with something else.
+    while len(costs) < 5 and min(costs, default=1.0) >= 0.030:
+        each = fresh(LOAD)
+        costs.append(float(str(each["cost"])))
         assert each["magics"] == ["line", "cell"]
         new = each["new"]
         assert isinstance(new, list)
         assert [name for name in new if name.split(".")[0] in HEAVY] == []
-    # The best of five is what it costs on a machine that is busy with something else.
-    assert min(float(str(each["cost"])) for each in rounds) < 0.030
+    assert min(costs) < 0.030
 
 
 def test_an_argument_that_is_no_text_is_named() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,14 +79,15 @@ def _codes_in(tree: ast.AST) -> Iterator[str]:
                             yield from _texts(value)
 
 
-def used() -> set[str]:
+@cache
+def used() -> frozenset[str]:
     """Every code that the package can give."""
     found = {option.code for option in OPTIONS.values() if option.code}
     found |= {code for code, _ in policy_mounts._REASONS.values()}
     found |= {code for code, _ in mount_option._FOREIGN_TYPES.values()}
     for path in (ROOT / "skill_magic").rglob("*.py"):
         found |= set(_codes_in(ast.parse(path.read_text(encoding="utf-8"))))
-    return found
+    return frozenset(found)
 
 
 def test_every_code_is_documented() -> None:

@@ -118,7 +118,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.one_of(pieces, st.binary(max_size=6)), max_size=30), st.data())
 def test_the_cuts_never_change_the_text(parts: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(parts)
@@ -217,7 +217,7 @@ def test_a_cut_never_leaves_half_a_colour() -> None:
         assert SAFE.fullmatch(limit.feed("abc\x1b[31mdef\x1b[0m" * 3) + limit.close())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(st.text(alphabet="ab\r\n", max_size=60), st.integers(0, 60))
 def test_cutting_lines_does_not_depend_on_the_pieces(text: str, cut: int) -> None:
     whole, pieces_of = LineLimit(5), LineLimit(5)
