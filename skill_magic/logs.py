@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -31,23 +32,34 @@ def make_directory(runs: Path) -> Path:
 def prune(runs: Path, *, now: float | None = None) -> list[Path]:
     """Remove what retention does not keep and return it. Only directories with logs in them are touched."""
     moment = time.time() if now is None else now
-    found: list[tuple[float, int, Path]] = []
+    removed: list[Path] = []
+    total = 0
+    for position, (changed, size, directory) in enumerate(sorted(_ended(runs), reverse=True)):
+        total += size
+        if position >= KEEP_RUNS - 1 or total > KEEP_BYTES or changed < moment - KEEP_DAYS * 86_400:
+            shutil.rmtree(directory, ignore_errors=True)
+            removed.append(directory)
+    return removed
+
+
+def clean(runs: Path) -> int:
+    """Remove the logs of all runs that have ended; returns how many bytes they had."""
+    freed = 0
+    for _, size, directory in list(_ended(runs)) if runs.is_dir() else []:
+        shutil.rmtree(directory, ignore_errors=True)
+        freed += size
+    return freed
+
+
+def _ended(runs: Path) -> Iterator[tuple[float, int, Path]]:
+    """(last change, bytes, directory) of the logs that nobody writes any more."""
     for directory in runs.iterdir():
         logs = [path for path in directory.glob("*.log") if not path.is_symlink()]
         if directory.is_symlink() or not logs or any(_in_use(path) for path in logs):
             continue
         with contextlib.suppress(FileNotFoundError):  # another process prunes too
             facts = [path.stat() for path in logs]
-            size = sum(fact.st_size for fact in facts)
-            found.append((max(fact.st_mtime for fact in facts), size, directory))
-    removed: list[Path] = []
-    total = 0
-    for position, (changed, size, directory) in enumerate(sorted(found, reverse=True)):
-        total += size
-        if position >= KEEP_RUNS - 1 or total > KEEP_BYTES or changed < moment - KEEP_DAYS * 86_400:
-            shutil.rmtree(directory, ignore_errors=True)
-            removed.append(directory)
-    return removed
+            yield max(fact.st_mtime for fact in facts), sum(fact.st_size for fact in facts), directory
 
 
 def _in_use(path: Path) -> bool:

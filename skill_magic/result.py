@@ -99,11 +99,14 @@ class RunResult:
         logs = self.output.logs
         return logs.get("stdout") or logs.get("stderr")
 
-    def error(self) -> RunError | None:
-        """What to raise for this result: ``None`` for a run that ended well."""
+    def error(self, printed: Collection[str] = ()) -> RunError | None:
+        """What to raise for this result: ``None`` for a run that ended well.
+
+        :param printed: streams that a person has just seen; the error does not repeat their last line.
+        """
         from .views import words
 
-        return words.error(self)
+        return words.error(self, printed)
 
     def as_dict(self) -> dict[str, Any]:
         """The key figures as JSON values; no output, no secrets."""
@@ -271,15 +274,11 @@ def _shown(spec: RunSpec, host: Host) -> tuple[str, ...]:
 
 def _places(spec: RunSpec, host: Host) -> dict[str, str]:
     """Where the keys stand that a person changes to make a run succeed; the manifest as a short path."""
+    from .views import words
+
     key = spec.limits.memory_field
     if not key:
         return {}
     if key.startswith("-") or spec.file is None or spec.origin == "bundled":
         return {key: ""}
-    path = spec.file
-    for base, mark in ((spec.directory, ""), (host.home, "~/")):
-        if path.is_relative_to(base):
-            path = Path(mark + str(path.relative_to(base)))
-            break
-    line = spec.line_of(key)
-    return {key: f"{path}:{line}" if line is not None else str(path)}
+    return {key: words.place(spec.file, spec.line_of(key), spec.directory, host.home)}

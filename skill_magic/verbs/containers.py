@@ -60,6 +60,9 @@ def logs(command: Command, door: Door) -> Answer:
 
 def clean(command: Command, door: Door) -> Answer:
     """Remove what is over: all of it, or the named runs. What still runs is stopped first, by ``stop``."""
+    from .. import logs as output_logs
+    from ..views.words import size
+
     connected = road.connect(door.host)
     swept = list(engine.sweep(connected, door.host, force=True))
     if command.names:
@@ -73,7 +76,9 @@ def clean(command: Command, door: Door) -> Answer:
             one for one in engine.containers(connected, door.host) if _over(one) and one.name not in live
         ]
     gone = swept + [engine.remove(connected, one.name).name for one in wanted]
-    words = f"removed {', '.join(gone)}" if gone else "nothing to remove"
+    freed = 0 if command.names else output_logs.clean(door.host.cache_dir / "runs")
+    removed = [*gone, *([f"{size(freed)} of output of earlier runs"] if freed else [])]
+    words = f"removed {', '.join(removed)}" if removed else "nothing to remove"
     return Answer([Text(words, good=True)], gone)
 
 

@@ -218,7 +218,9 @@ class StreamView(QuietView):
         self._open = not text.endswith("\n")
 
     def _note(self, text: str) -> None:
-        if not self._card and text not in self._said:  # the card has the notes
+        if (
+            not self._card and text not in self._said and not words.ROUTINE.fullmatch(text)
+        ):  # the card has them
             self._said.add(text)
             self._say(text)
 

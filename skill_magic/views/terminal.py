@@ -35,6 +35,8 @@ class TerminalView(StreamView):
     def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
         super().__init__(stdout, stderr)
         self._live = all(kind == "terminal" for kind in self._kinds.values())
+        # Errors go where standard error goes.
+        self.printed = frozenset(self._kinds if self._live else ["stderr"])
         self._bars = self._kinds["stderr"] == "terminal"
         self._console: Console | None = None
         self._drawn = False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillTimeout
@@ -11,6 +14,9 @@ from ..text import label, plain
 if TYPE_CHECKING:
     from ..events import Usage
     from ..result import RunResult
+
+ROUTINE = re.compile(r"no `memory` is set: .*|\S+ lowered from .*, all this machine has")
+"""Notes of nearly every run on a small machine: for the card and `explain`, not for each line of a shell."""
 
 TOO_SHORT = "too short to sample"
 """Stands where a figure would: the run ended before its usage could be read even once."""
@@ -54,7 +60,9 @@ def size(count: int | float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: ``0.21 s``, ``3.2 s``, ``59 s``, ``2 min 5 s``, ``1 h 2 min``."""
+    """Seconds for people: ``40 ms``, ``0.21 s``, ``3.2 s``, ``59 s``, ``2 min 5 s``, ``1 h 2 min``."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
     whole = round(seconds)
@@ -128,8 +136,20 @@ def _meaning(result: RunResult) -> str:
     return ""
 
 
-def error(result: RunResult) -> RunError | None:
-    """The error for ``result``, at most three lines with its hint; ``None`` where it ended well."""
+def place(file: Path, line: int | None, directory: Path, home: Path) -> str:
+    """``FILE:LINE``; the file as seen from the notebook's directory, or from the home directory as ``~/…``."""
+    for base, mark in ((directory, ""), (home, "~/")):
+        if file.is_relative_to(base):
+            file = Path(mark + str(file.relative_to(base)))
+            break
+    return str(file) if line is None else f"{file}:{line}"
+
+
+def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
+    """The error for ``result``, at most three lines with its hint; ``None`` where it ended well.
+
+    :param printed: streams whose end stands just above it.
+    """
     kinds: dict[str, type[RunError]] = {
         "failed": SkillFailed,
         "stopped": SkillInterrupted,
@@ -141,19 +161,22 @@ def error(result: RunResult) -> RunError | None:
     if result.state == "finished":
         return None
     message = f"{label(result.skill)} {state(result)}"
-    if result.state in ("failed", "killed") and (said := last_words(result)):
+    if result.state in ("failed", "killed") and (said := last_words(result, printed)):
         message += f"\n{said}"
     return kinds[result.state](message, hint(result), result=result)
 
 
-def last_words(result: RunResult) -> str:
-    """The last line with text in it on standard error, else on standard output; at most 300 characters."""
+def last_words(result: RunResult, printed: Collection[str] = ()) -> str:
+    """The last line with text in it on standard error, else on standard output; at most 300 characters.
+    Empty where it is on one of the ``printed`` streams."""
     for stream in ("stderr", "stdout"):
         pieces = [p.data for p in (*result.output.head, *result.output.tail) if p.stream == stream]
         if pieces and is_binary(b"".join(pieces)):
             continue
         for line in reversed(plain(b"".join(pieces[-4:])).replace("\r", "\n").split("\n")):
             if line.strip():
+                if stream in printed:
+                    return ""
                 said = line.strip()
                 return said if len(said) <= 300 else said[:299] + "…"
     return ""
@@ -186,7 +209,8 @@ def figures_now(usage: Usage) -> list[tuple[str, str]]:
 
 def figures(result: RunResult) -> list[tuple[str, str]]:
     """The figures of a run as (name, value), in the order every view shows them."""
-    found = [("duration", duration(result.duration))]
+    # By the engine's clock, and of the tool alone. It may note the start only after a quick tool's end.
+    found = [("tool ran", duration(result.duration) if result.duration else "a few ms")]
     if result.cpu_seconds is None or result.peak_memory is None:
         found.append(("usage", TOO_SHORT))
         return found

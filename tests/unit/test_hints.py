@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plan_world import make_host
 
 from skill_magic import road
 from skill_magic.command.parse import Request
@@ -13,7 +15,7 @@ from skill_magic.errors import SkillFailed, SkillTimeout
 from skill_magic.events import Finished, State
 from skill_magic.result import RunResult
 from skill_magic.spec import Mount, RunSpec
-from skill_magic.views import hints
+from skill_magic.views import hints, words
 
 
 @pytest.fixture
@@ -94,6 +96,28 @@ def test_no_hint_where_the_tool_did_not_fail_or_the_word_is_a_secret(project: Pa
         assert said(project, ">", state=state) == []  # type: ignore[arg-type]
     inside = str(project / "in.mp4")
     assert said(project, inside, shown=("***",)) == []
+
+
+@pytest.mark.parametrize(("name", "notes"), [("ffmpeg", 1), ("mine", 0)])
+def test_a_skill_in_place_of_a_bundled_one_is_told(project: Path, name: str, notes: int) -> None:
+    host = make_host(project.parent)
+    (host.directory / "skills.toml").write_text(f'\n[skills.{name}.docker]\nimage = "python:3.12-slim"\n')
+    spec = road.decide(Request(name, ()), host).spec
+    assert spec is not None
+    told = [note for note in spec.notes if "not the bundled one" in note]
+    assert told == ["ffmpeg is the project's own, not the bundled one: skills.toml:3"][:notes]
+
+
+def test_the_bundled_skill_has_no_such_note(project: Path) -> None:
+    spec = road.decide(Request("ffmpeg", ()), make_host(project.parent)).spec
+    assert spec is not None
+    assert not [note for note in spec.notes if "not the bundled one" in note]
+
+
+def test_the_figures_say_whose_time_it_is() -> None:
+    short = RunResult("tool", (), "i", "finished", 0, 0.04, 0.0)
+    assert words.figures(short)[0] == ("tool ran", "40 ms")
+    assert words.figures(dataclasses.replace(short, duration=0.0))[0] == ("tool ran", "a few ms")
 
 
 def test_options_of_ours_that_went_to_the_tool() -> None:

@@ -339,7 +339,10 @@ def test_sizes(count: float, said: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (0.0, "0.00 s"),
+        (0.0, "0 ms"),
+        (0.0404, "40 ms"),
+        (0.0994, "99 ms"),
+        (0.0996, "0.10 s"),
         (0.214, "0.21 s"),
         (0.999, "1.0 s"),
         (3.24, "3.2 s"),

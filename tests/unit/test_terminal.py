@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import IPython
 import pytest
+from plan_world import plan_of
 
 from skill_magic.events import Note, Output, Pulling, Started, Usage
 from skill_magic.files import FileChange
@@ -142,6 +143,35 @@ def test_pulls_and_notes_are_said_once_on_standard_error() -> None:
         "skill: pulling debian:12",
         "skill: pulled debian:12, 64 MiB",
     ]
+
+
+def test_notes_of_every_run_are_left_to_the_card_and_explain(tmp_path: Path) -> None:
+    told = ("hidden from the container: .env",)
+    routine = (
+        plan_of(tmp_path, memory=None, cpus="32").spec.notes + plan_of(tmp_path, memory="64g").spec.notes
+    )
+    assert len(routine) == 3
+    stderr = Pipe()
+    view = StreamView(Pipe(), stderr)
+    view.begin(RunSpec("tool", "debian:12", notes=(*routine, *told)), lambda: None)
+    for note in routine:
+        view.event(Note(note))
+    assert stderr.value() == b"skill: hidden from the container: .env\n"
+
+
+def test_an_error_does_not_repeat_what_stands_above_it(terminal: Terminal) -> None:
+    failed = a_result(state="failed", exit_code=1, output=saved(b"out\n", b"err\n"))
+    only_out = a_result(state="failed", exit_code=1, output=saved(b"out\n"))
+    shell, piped = TerminalView(terminal.stream, terminal.stream), TerminalView(Pipe(), terminal.stream)
+    for result, view, said in (
+        (failed, shell, ""),
+        (failed, piped, ""),
+        (only_out, shell, ""),
+        (only_out, piped, "\nout"),
+    ):
+        error = result.error(view.printed)
+        assert error is not None
+        assert error.message == f"tool failed: exit code 1{said}"
 
 
 def test_a_text_stream_gets_safe_text_in_few_writes() -> None:
