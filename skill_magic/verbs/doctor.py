@@ -153,9 +153,14 @@ def _manifests(door: Door) -> Iterator[Finding]:
     for path in manifests.files:
         count = sum(skill.file == path for skill in manifests.skills.values())
         yield Finding("manifest", "ok", f"{path}: {count} skill{'' if count == 1 else 's'}")
+    holders: dict[Violation, list[str]] = {}
     for name, faults in manifests.faults.items():
         for fault in faults:
-            yield Finding("manifest", "bad", f"{name}: {fault}" if name else str(fault))
+            holders.setdefault(fault, []).append(name)
+    for fault, names in holders.items():  # a fault of the file is every skill's
+        yield Finding(
+            "manifest", "bad", f"{names[0]}: {fault}" if len(names) == 1 and names[0] else str(fault)
+        )
 
 
 def _policy(door: Door) -> Iterator[Finding]:

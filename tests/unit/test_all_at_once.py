@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from skill_magic.manifest import layers
 from skill_magic.policy import settings
 from skill_magic.policy.decide import Decision, check_all
 from skill_magic.verbs import check as verb
-from skill_magic.verbs import explain, trust
+from skill_magic.verbs import doctor, explain, trust
 from skill_magic.views.base import QuietView
 
 SKILL = '[skills.t.docker]\nimage = "debian:12"\n'
@@ -148,6 +149,12 @@ def test_a_fault_of_the_file_is_said_once(host: Host) -> None:
     assert all(
         "manifest-unknown-key" in codes(each.violations) for each in check_all(host)
     )  # a machine reads each
+
+
+def test_doctor_says_a_fault_of_the_file_once(host: Host) -> None:
+    (host.directory / "skills.toml").write_text(f"x = 1\n{SKILL}{SKILL.replace('.t.', '.u.')}")
+    answer = doctor.doctor(Command("doctor"), Door("shell", replace(host, engine=None), QuietView))
+    assert answer.text().count("manifest-unknown-key") == 1
 
 
 def test_a_broken_file_is_called_by_its_name(host: Host) -> None:
