@@ -17,10 +17,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
+import select
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from .door import Door, ask_in_terminal, chosen_view, working_directory
 from .errors import CommandError, RunError, SkillError, SkillInterrupted, SkillKilled, SkillTimeout
@@ -28,7 +31,7 @@ from .events import Output
 from .views.base import QuietView
 
 if TYPE_CHECKING:
-    from .command.parse import Command
+    from .command.parse import Command, Request
     from .events import Event
     from .result import RunResult
     from .views.base import View
@@ -81,7 +84,8 @@ def _main(words: list[str]) -> int:
     return answer.code
 
 
-def _door(parsed: Command) -> Door:
+def _door(parsed: Command, *, typed: bool = False) -> Door:
+    """:param typed: a person types the tool's input, which a live line would overwrite."""
     from . import host
 
     silent = parsed.options.quiet or chosen_view("auto") == "quiet"
@@ -90,9 +94,14 @@ def _door(parsed: Command) -> Door:
         from .views.stream import StreamView
         from .views.terminal import TerminalView
 
-        return OutputOnly(StreamView()) if silent else TerminalView()
+        if silent:
+            return OutputOnly(StreamView())
+        return StreamView() if typed else TerminalView()
 
     return Door("shell", host.discover(working_directory()), view, ask_in_terminal())
+
+
+_QUESTION = re.compile(r"[\[(]y(es)?/no?[\])]", re.IGNORECASE)
 
 
 class OutputOnly(QuietView):
@@ -121,19 +130,34 @@ class OutputOnly(QuietView):
 
 def _run(parsed: Command) -> int:
     from . import road
+    from .views.words import last_words
 
     assert parsed.request is not None  # noqa: S101  (the grammar gives every run a request)
-    door = _door(parsed)
-    request = dataclasses.replace(parsed.request, stdin=_stdin())
+    at_terminal = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+    stdin = _piped() if not at_terminal else _typed(parsed.request)
+    typed = at_terminal and stdin is not None
+    door = _door(parsed, typed=typed)
+    request = dataclasses.replace(parsed.request, stdin=stdin)
+    if typed and not request.options.quiet:
+        _note(f"what you type goes to {request.skill}; Ctrl-D ends it")
     caught: list[int] = []
     try:
         with _ending_signals(caught):
             result = road.execute(request, door.host, door.view())
     except RunError as error:
         code = 128 + caught[0] if caught else exit_code(error)
+        if at_terminal and not typed and _QUESTION.search(last_words(error.result)):
+            way = f"the tool's own option for an answer, or: echo y | skill {request.skill} …"
+            error.hint = "; ".join(filter(None, (f"the terminal is not passed on: use {way}", error.hint)))
         return code if request.options.quiet else _say(error, code)
     except KeyboardInterrupt:
         return 128 + (caught[0] if caught else signal.SIGINT)
+    wrote = result.output.stdout.size or result.output.stderr.size or result.files
+    if at_terminal and not typed and not wrote and not request.options.quiet:
+        pipe = f"… | skill {request.skill} …"
+        _note(
+            f"{request.skill} wrote nothing; if it reads its input: the terminal is not passed on, write {pipe}"
+        )
     failed = result.error()  # --no-raise: nothing is said, and the code is the same
     return exit_code(failed) if failed is not None else 0
 
@@ -168,15 +192,63 @@ def exit_code(error: RunError) -> int:
     return error.result.exit_code if error.result.exit_code is not None else REFUSED
 
 
-def _stdin() -> BinaryIO | None:
+class Typed:
+    """A terminal's input, of which nothing is taken while another program has the foreground: reading then
+    would stop this process (SIGTTIN)."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self, size: int) -> bytes:
+        """A line, as soon as it is typed; empty at Ctrl-D."""
+        while True:
+            ready, _, _ = select.select([self._descriptor], [], [], 0.5)
+            if not ready:
+                continue
+            if in_foreground(self._descriptor):
+                return os.read(self._descriptor, size)
+            time.sleep(0.5)
+
+
+def in_foreground(descriptor: int) -> bool:
+    """Whether what is typed at the terminal is meant for this process."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _typed(request: Request) -> BinaryIO | None:
+    """The terminal, for a tool that gets nothing to work on but its standard input. Any other tool would
+    swallow the commands that a person types, or has pasted, to come after it."""
+    from . import host, road
+
+    try:
+        spec = road.decide(request, host.discover(working_directory())).spec
+    except SkillError:
+        return None  # told of when it is run
+    if spec is None or not in_foreground(sys.stdin.fileno()):
+        return None
+    words = spec.args
+    reads = not words or any(word in ("-", "/dev/stdin") for word in words)
+    return cast(BinaryIO, Typed(sys.stdin.fileno())) if reads else None
+
+
+def _piped() -> BinaryIO | None:
     """What is piped into the command, unbuffered: a reader blocked in a buffer would hold the interpreter at
     exit."""
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.closed:
         return None
     try:
         return open(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     except OSError:
         return None
+
+
+def _note(text: str) -> None:
+    from .answer import safe
+
+    print(f"skill: {safe(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _say(error: SkillError, code: int) -> int:

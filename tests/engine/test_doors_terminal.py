@@ -159,6 +159,33 @@ class TestShell:
         assert "\x1b[2J" not in child.before
         assert "python-runner finished in" in ESCAPES.sub("", child.before)
 
+    def test_what_is_typed_goes_to_a_tool_without_arguments(self, project: Path) -> None:
+        child = terminal([*SKILL, "python-runner"], project)
+        child.expect("what you type goes to python-runner")
+        child.sendline("print(6 *")
+        child.sendline("7)")
+        child.sendeof()
+        assert "42" in rest(child)
+        assert child.exitstatus == 0
+
+    def test_a_question_of_a_tool_with_arguments_is_answered_by_an_option(self, project: Path) -> None:
+        code = "import sys; sys.exit('Overwrite? [y/N] ' + (sys.stdin.readline() or 'no answer'))"
+        child = terminal([*SKILL, "python-runner", "--", "-c", code], project)
+        shown = rest(child)
+        assert "no answer" in shown
+        assert "echo y | skill python-runner" in shown
+        assert shown.count("Overwrite?") == 1  # the tool's own, and not once more in the error
+
+    def test_a_tool_that_got_nothing_and_wrote_nothing_is_no_riddle(self, project: Path) -> None:
+        child = terminal([*SKILL, "python-runner", "--", "-c", "import sys; sys.stdin.read()"], project)
+        assert "the terminal is not passed on" in rest(child)
+        assert child.exitstatus == 0
+
+    def test_a_tool_of_a_background_job_does_not_read_the_terminal(self, project: Path) -> None:
+        line = " ".join([*SKILL, "python-runner", "&", "wait; echo over $?"])
+        child = terminal(["sh", "-mc", line], project)
+        assert "over 0" in rest(child)
+
     def test_control_c(self, project: Path) -> None:
         code = "import time; print('ready', flush=True); time.sleep(60)"
         child = terminal([*SKILL, "python-runner", "--", "-c", code], project)
@@ -179,8 +206,9 @@ class TestIPython:
         child = terminal([sys.executable, *words], project)
         self.do(child, "%load_ext skill_magic")
         yield child
-        child.sendline("exit")
-        child.close()
+        if not child.closed:
+            child.sendline("exit")
+            child.close()
 
     @staticmethod
     def do(child: Any, line: str) -> None:
