@@ -55,5 +55,5 @@ def check_made(
                 for text in unlike
             ],
         )
-    made.check(engine, str(found["Id"]), spec, host)
+    made.check(engine, spec, host)
     recheck(spec)

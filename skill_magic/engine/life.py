@@ -123,7 +123,8 @@ class Life:
             return
         if self._check_image is not None:
             self._check_image(facts)
-        spec = passwd.with_entry(self.engine, self.spec, self.host, facts)
+        spec = passwd.with_numbers(self.engine, self.spec, self.host, facts)
+        spec = passwd.with_entry(self.engine, spec, self.host, facts)
         if self._stopping():
             self._finish(None)
             return

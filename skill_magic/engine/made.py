@@ -1,13 +1,12 @@
-"""What only the engine knows of a container that is made and not started: its volumes, its image's accounts.
+"""What only the engine knows of a container that is made and not started: its volumes, its image's files.
 
-The policy judges both (``decide.check_made``); this module fetches them, and only where they matter.
+The policy judges them (``decide.check_volumes``); this module fetches them, and only where they matter.
 """
 
 from __future__ import annotations
 
 import io
 import posixpath
-import re
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -28,28 +27,21 @@ HOPS = 8
 """Symlinks that are followed to an account file."""
 
 
-def check(engine: Engine, container: str, spec: RunSpec, host: Host) -> None:
-    """Let the policy look at the volumes and at what the user's name means in the image.
+def check(engine: Engine, spec: RunSpec, host: Host) -> None:
+    """Let the policy look at the volumes.
 
     :raises PolicyError: it refuses. :raises EngineError: what it needs to know is not to be had.
     """
-    from ..policy.user import root_is_caller
-
     names = {mount.source for mount in spec.mounts if mount.kind == "volume" and mount.source is not None}
-    named = re.fullmatch(r"[0-9]+(:[0-9]+)?", spec.user or "0") is None and bool(spec.user_field)
-    look = named and not root_is_caller(host)
-    if not names and not look:
+    if not names:
         return
-    from ..policy.decide import check_made
+    from ..policy.decide import check_volumes
 
     volumes: dict[str, Any] = {}
     with translate("look at the volumes"):
         for name in names:
             volumes[name] = engine.api.inspect_volume(name)
-    accounts = None
-    if look:
-        accounts = (read(engine, container, "/etc/passwd"), read(engine, container, "/etc/group"))
-    check_made(spec, host, volumes=volumes, accounts=accounts)
+    check_volumes(spec, volumes, host)
 
 
 def read(engine: Engine, container: str, path: str, *, follow: bool = True) -> str:

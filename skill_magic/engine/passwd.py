@@ -1,4 +1,9 @@
-"""The passwd entry of the caller: programs that ask who they are (psql, node, getpass) must get an answer.
+"""Accounts of the image: what a user's name stands for, and an entry for the caller.
+
+A name in ``user`` is looked up here, in the image alone, and the engine is given the numbers: it would read
+the files by rules of its own, and add every group that the image lists the name in.
+
+The passwd entry of the caller: programs that ask who they are (psql, node, getpass) must get an answer.
 
 A container that runs as the caller's uid knows no such user. The image's own /etc/passwd with one line more
 is mounted read-only over it, which works with a read-only root as well and leaves the image's file as it is.
@@ -26,9 +31,26 @@ if TYPE_CHECKING:
     from ..spec import ImageFacts, RunSpec
     from .connect import Engine
 
-__all__ = ["with_entry", "with_line"]
+__all__ = ["with_entry", "with_line", "with_numbers"]
 
 PATH = "/etc/passwd"
+
+
+def with_numbers(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:
+    """``spec``, with the user as ``uid:gid`` where the manifest wrote a name, and the policy allows it.
+
+    :raises PolicyError: the name stands for root, or for nobody. :raises EngineError: no way to know.
+    """
+    from ..policy.decide import check_accounts
+    from ..policy.user import numeric, root_is_caller
+
+    if not spec.user or not spec.user_field or root_is_caller(host):
+        return spec
+    if re.fullmatch(r"[0-9]+(:[0-9]+)?", spec.user):
+        return spec
+    passwd, group = _of_image(engine, spec, host, facts, (PATH, "/etc/group"), follow=True)
+    check_accounts(spec, passwd, group, host)
+    return replace(spec, user=numeric(spec.user, passwd, group))
 
 
 def with_entry(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:
@@ -46,7 +68,8 @@ def with_entry(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> 
     try:
         if not file.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            text = _of_image(engine, spec, host, facts)
+            # A link could lead to where the mount must not go: such an image's file is left alone.
+            (text,) = _of_image(engine, spec, host, facts, (PATH,), follow=False)
             home = next((one.value for one in spec.environment if one.name == "HOME"), "/tmp")  # noqa: S108
             _write(file, with_line(text, uid, gid, host.user if uid == host.uid else "", home) or "")
         if not file.stat().st_size:
@@ -77,8 +100,10 @@ def _taken(spec: RunSpec) -> bool:
     return any(mount.target in above for mount in spec.mounts)
 
 
-def _of_image(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> str:
-    """The image's passwd file, read out of a container that is never started; empty where it has none."""
+def _of_image(
+    engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts, paths: tuple[str, ...], *, follow: bool
+) -> list[str]:
+    """Files of the image, read out of a container that is never started; empty where it has none."""
     here = session.current()
     here.protect(engine)
     body = {
@@ -92,8 +117,7 @@ def _of_image(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> s
     with translate("look into the image"):
         container = engine.api.create_container_from_config(body, name)["Id"]
         try:
-            # A link could lead to where the mount must not go: such an image's file is left alone.
-            return made.read(engine, container, PATH, follow=False)
+            return [made.read(engine, container, path, follow=follow) for path in paths]
         finally:
             engine.api.remove_container(container, v=True, force=True)
 

@@ -11,7 +11,7 @@ from ..mounts.guards import run_later
 from ..mounts.mounts import WORKDIR
 from ..spec import Mount, RunSpec
 from .context import Context
-from .paths import Hit, file_type, resolve
+from .paths import Hit, file_type, resolve, socket_in
 from .protected import below, clean
 
 MOST_MOUNTS = 256
@@ -124,6 +124,10 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
                 "Mount it read-only (:ro), or",
                 grant=f"mount:rw:{context.path(mount, source)}",
             )
+        return
+    socket = socket_in(source)
+    if socket is not None:
+        yield _refusal(context, mount, Hit("socket", source, "contains", socket), notebook=False)
         return
     if not mount.read_only:
         yield context.violation(

@@ -8,6 +8,7 @@ bind mount or a link is no disguise.
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..host import Host
-from .protected import Entry, Kind, Relation, below, clean, exempt, fold, foreign_home, session_socket, table
+from .protected import (
+    Entry,
+    Kind,
+    Relation,
+    below,
+    clean,
+    exempt,
+    fold,
+    foreign_home,
+    session_socket,
+    table,
+    ticket,
+)
 
 Identity = tuple[int, int]
 
@@ -123,6 +136,8 @@ class Judge:
             yield Hit(kind, path, "is" if folded == place else "is in", place, foreign=True)
         if session_socket(folded):
             yield Hit("socket", path, "is", path)
+        if ticket(folded):
+            yield Hit("credential", path, "is", path)
         yield from self._same_inode(path, folded)
 
     def _counts(self, entry: Entry, relation: Relation, folded: str) -> bool:
@@ -230,6 +245,25 @@ def way(path: str) -> Iterator[str]:
             done = "/"
         todo += [each for each in reversed(target.split("/")) if each]
     yield done
+
+
+MOST_LOOKED_AT = 10_000
+"""Entries of a folder that are looked at for a socket."""
+
+
+def socket_in(path: str) -> str | None:
+    """A socket directly in the folder ``path``, ``None`` where none was found."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in itertools.islice(entries, MOST_LOOKED_AT):
+                # The type comes with the listing, so that ordinary files cost no look at each.
+                if entry.is_symlink() or entry.is_file() or entry.is_dir():
+                    continue
+                if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
+                    return entry.path
+    except OSError:
+        pass  # what we cannot list, the caller could not give away either
+    return None
 
 
 def file_type(path: str) -> Literal["directory", "file", "missing", "unreadable", "special"]:

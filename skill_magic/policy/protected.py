@@ -127,9 +127,36 @@ def table(host: Host) -> Table:
     """The protected places for this person on this machine; made once for the same facts."""
     variables = tuple((name, host.environment.get(name, "")) for name in (*ENV_SOCKETS, *ENV_CREDENTIALS))
     socket = str(host.engine.socket) if host.engine is not None and host.engine.socket is not None else ""
-    own = (str(host.config_dir), str(host.data_dir), str(host.system_dir))
+    own = (str(host.config_dir), str(host.data_dir), str(host.cache_dir), str(host.system_dir))
     docker_host = host.environment.get("DOCKER_HOST", "")
-    return _table(str(host.home), str(host.directory), variables, socket, docker_host, own)
+    return _table(
+        str(host.home), str(host.directory), variables, socket, docker_host, own, _links(str(host.home))
+    )
+
+
+_HOME: tuple[tuple[tuple[str, ...], Kind], ...] = (
+    (HOME_SOCKETS, "socket"),
+    (HOME_CREDENTIALS, "credential"),
+    (HOME_CODE, "code"),
+)
+
+
+def _links(home: str) -> tuple[tuple[str, Kind], ...]:
+    """Where links in the home directory lead (``~/.ssh`` of somebody who keeps their dot files elsewhere)."""
+    found: dict[tuple[str, Kind], None] = {}
+    parents: dict[str, str] = {}
+    for names, kind in _HOME:
+        for name in names:
+            parent = os.path.dirname(f"{home}/{name}")
+            if parent not in parents:
+                parents[parent] = os.path.realpath(parent)
+            real = os.path.join(parents[parent], os.path.basename(name))
+            if os.path.islink(real):
+                real = os.path.realpath(real)
+            elif parents[parent] == parent:
+                continue
+            found[real, kind] = None
+    return tuple(found)
 
 
 @lru_cache(maxsize=8)
@@ -140,6 +167,7 @@ def _table(
     socket: str,
     docker_host: str,
     own: tuple[str, ...],
+    links: tuple[tuple[str, Kind], ...],
 ) -> Table:
     found: dict[tuple[str, bool], Entry] = {}
 
@@ -177,24 +205,29 @@ def _table(
         both(path, "credential")
     for base in {clean(home), clean(os.path.realpath(home))}:
         add(base, "home", tree=False)
-        for name in HOME_SOCKETS:
-            add(f"{base}/{name}", "socket")
-        for name in HOME_CREDENTIALS:
-            add(f"{base}/{name}", "credential")
-        for name in HOME_CODE:
-            add(f"{base}/{name}", "code")
+        for names, kind in _HOME:
+            for name in names:
+                add(f"{base}/{name}", kind)
+    for path, kind in links:
+        add(path, kind)
     return Table(tuple(found.values()))
 
 
 _SESSION = re.compile(
     r"(?:/private)?(?:/var)?/tmp/(?:ssh-[^/]+(?:/agent\.[0-9]+)?|tmux-[0-9]+|dbus-[^/]+|com\.apple\.launchd\.[^/]+"
-    r"|vscode-(?:ipc|git|ssh)[^/]*)(?:/listeners)?"
+    r"|vscode-(?:ipc|git|ssh)[^/]*|emacs[0-9]+|(?:runtime|gpg|pulse)-[^/]+)(?:/.*)?"
 )
+_TICKET = re.compile(r"(?:/private)?(?:/var)?/tmp/(?:krb5cc[^/]*|x509up_u[0-9]+)(?:/.*)?")
 
 
 def session_socket(folded: str) -> bool:
     """Whether a path below /tmp is where an agent or a session of some user keeps its socket."""
     return _SESSION.fullmatch(folded) is not None
+
+
+def ticket(folded: str) -> bool:
+    """Whether a path below /tmp is a Kerberos or grid credential of some user."""
+    return _TICKET.fullmatch(folded) is not None
 
 
 # Homes of other people, and homes seen through another system's eyes: judged like one's own.
@@ -205,12 +238,7 @@ _OTHER_HOME = re.compile(
 
 @lru_cache(maxsize=1)
 def _home_names() -> Mapping[str, Kind]:
-    tables: tuple[tuple[tuple[str, ...], Kind], ...] = (
-        (HOME_SOCKETS, "socket"),
-        (HOME_CREDENTIALS, "credential"),
-        (HOME_CODE, "code"),
-    )
-    return {fold("/" + name)[1:]: kind for names, kind in tables for name in names}
+    return {fold("/" + name)[1:]: kind for names, kind in _HOME for name in names}
 
 
 def foreign_home(folded: str) -> tuple[Kind, str] | None:

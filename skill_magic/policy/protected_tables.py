@@ -62,16 +62,20 @@ HOME_CREDENTIALS = _words(
     .config/pypoetry .config/kaggle .config/helm .config/age .config/fly .config/netlify .config/stripe
     .config/wireguard .config/github-copilot .config/anthropic .config/openai .local/share/containers
     .local/share/docker .local/share/skill_magic
+    .curlrc .wgetrc .hgrc .condarc .cdsapirc .config/jupyter .config/composer .composer .nuget .globus
+    .config/earthengine .config/hcloud .gsutil .modal.toml .openai .dbt .streamlit .ngc .ansible .bundle
+    .sbt .ivy2 .nextflow .android
     # browsers, mail, chat, keyrings, desktop sessions
     .mozilla .thunderbird .pki .purple .config/google-chrome .config/chromium .config/BraveSoftware
     .config/microsoft-edge .config/vivaldi .config/opera .config/Signal .config/Slack .config/discord
+    .config/google-chrome-beta .config/VSCodium .config/Cursor .var .irssi .weechat
     .config/Code .config/1Password .config/Bitwarden .config/keepassxc .config/filezilla
     .config/evolution .local/share/keyrings .local/share/kwalletd .local/share/gnupg
     .local/share/evolution .gnome2/keyrings .putty .filezilla .vnc .remmina .Xauthority .ICEauthority
     Library AppData
     # histories
     .bash_history .zsh_history .python_history .psql_history .mysql_history .sqlite_history
-    .node_repl_history .lesshst .viminfo
+    .node_repl_history .lesshst .viminfo .local/share/fish .local/share/atuin
     # start-up files: run by the host, and where people export their keys
     .bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile
     .zlogin .zlogout .cshrc .tcshrc .kshrc .login .xinitrc .xsession .xprofile .pam_environment
@@ -88,8 +92,8 @@ HOME_CODE = _words(
     .config/autostart-scripts .config/plasma-workspace .config/user-tmpfiles.d .config/pulse .config/i3
     .config/sway .config/hypr .local/bin .local/lib .local/share/systemd .local/share/applications
     .local/share/dbus-1 bin .pyenv .nvm .rbenv .asdf .sdkman .rustup .cargo/bin .cargo/config
-    .cargo/config.toml .oh-my-zsh .vscode .vscode-server .cursor-server .condarc .conda .mambarc .curlrc
-    .wgetrc .gdbinit .lldbinit .hgrc .forward .procmailrc .deno/bin .npm-global
+    .cargo/config.toml .oh-my-zsh .vscode .vscode-server .cursor-server .conda .mambarc .gdbinit .lldbinit
+    .forward .procmailrc .deno/bin .npm-global
     """
 )
 """Below a home directory; what the host runs later. They may be seen, never written."""

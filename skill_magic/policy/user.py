@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _ROOT_NAMES = frozenset(("root", "toor"))
 _MAX_ID = 2**31 - 1
 
+# What Go's `bytes.TrimSpace` takes off; Python's `strip()` takes more, and would read another line first.
+_GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+_GO_SPACE += "\u2028\u2029\u202f\u205f\u3000"
+
 
 def root_is_caller(host: Host) -> bool:
     """Whether uid 0 in the container is no more than the caller is already."""
@@ -22,7 +26,8 @@ def root_is_caller(host: Host) -> bool:
 
 
 def _zero(part: str) -> bool:
-    return (part.isascii() and part.isdigit() and int(part) == 0) or part.lower() in _ROOT_NAMES
+    number = part.lstrip("+-")
+    return (number != "" and not number.strip("0")) or part.lower() in _ROOT_NAMES
 
 
 def user(context: Context) -> Iterator[Violation]:
@@ -69,7 +74,7 @@ def identity(context: Context, name: str | None, where: str) -> Iterator[Violati
             "Leave user out to run as yourself, or",
             grant="uid0",
         )
-    elif _zero(gid):
+    elif _zero(gid) and context.host.gid != 0:  # else it is the caller's own
         yield context.violation(
             "user-root-group",
             where,
@@ -84,32 +89,48 @@ def numeric(name: str, passwd: str, group: str) -> str | None:
     """``uid:gid`` of a user as an image's /etc/passwd and /etc/group say it; ``None`` where they do not know
     it.
 
-    By the rules of moby/sys/user ``GetExecUser``: a number is always an id, and without a group the user's
-    own counts, else 0.
+    By the rules of moby/sys/user ``GetExecUser``: a number is always an id; the first line of a name counts;
+    without a group the user's own counts, else 0; what is missing or is no number is 0.
     """
-    user_part, colon, group_part = name.partition(":")
-    lines = [line.split(":") for line in passwd.splitlines()]
-    users = [line for line in lines if len(line) > 3 and line[2].isdecimal() and line[3].isdecimal()]
-    if user_part.isdecimal():
-        uid = int(user_part)
-        gid = next((int(line[3]) for line in users if int(line[2]) == uid), 0)
+    user_part, _, group_part = name.partition(":")
+    if not user_part:
+        uid, gid = 0, 0
+    elif _plain(user_part):
+        uid = _id(user_part)
+        gid = next((_id(line[3]) for line in _lines(passwd) if _id(line[2]) == uid), 0)
     else:
-        known = next((line for line in users if line[0] == user_part), None)
+        known = next((line for line in _lines(passwd) if line[0] == user_part), None)
         if known is None:
             return None
-        uid, gid = int(known[2]), int(known[3])
-    if colon and group_part.isdecimal():
-        gid = int(group_part)
-    elif colon:
-        lines = [line.split(":") for line in group.splitlines()]
-        groups = (
-            int(line[2]) for line in lines if line[0] == group_part and len(line) > 2 and line[2].isdecimal()
-        )
-        found = next(groups, None)
+        uid, gid = _id(known[2]), _id(known[3])
+    if _plain(group_part):
+        gid = _id(group_part)
+    elif group_part:
+        found = next((line for line in _lines(group) if line[0] == group_part), None)
         if found is None:
             return None
-        gid = found
+        gid = _id(found[2])
     return f"{uid}:{gid}"
+
+
+def _lines(text: str) -> Iterator[list[str]]:
+    """The lines of an account file, each with four fields at least."""
+    for line in text.split("\n"):
+        line = line.strip(_GO_SPACE)
+        if line and not line.startswith("#"):
+            yield [*line.split(":"), "", "", ""]
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _id(text: str) -> int:
+    """An id of an account file; 0 (root) for whatever is none, as the engine reads it."""
+    if not _plain(text) or len(text.lstrip("0")) > len(str(_MAX_ID)):
+        return 0
+    number = int(text.lstrip("0") or "0")
+    return number if number <= _MAX_ID else 0
 
 
 def account(context: Context, passwd: str, group: str) -> Iterator[Violation]:
@@ -131,21 +152,22 @@ def account(context: Context, passwd: str, group: str) -> Iterator[Violation]:
     # What is root by its own words was judged before, and may have been allowed.
     user_part, _, group_part = spec.user.partition(":")
     uid, _, gid = meant.partition(":")
-    if uid == "0" and user_part and not _zero(user_part):
-        yield context.violation(
-            "user-root",
-            spec.user_field,
-            spec.user,
-            f"In this image {spec.user} is root.",
-            'Leave user out to run as yourself; where root is meant, write "0:0", which can be allowed.',
-        )
-    elif gid == "0" and group_part and not _zero(group_part):
+    if uid == "0":
+        if user_part and not _zero(user_part):
+            yield context.violation(
+                "user-root",
+                spec.user_field,
+                spec.user,
+                f"In this image {spec.user} is root.",
+                'Leave user out to run as yourself; where root is meant, write "0:0", which can be allowed.',
+            )
+    elif gid == "0" and not _zero(group_part) and context.host.gid != 0:
         yield context.violation(
             "user-root-group",
             spec.user_field,
             spec.user,
             f"In this image {spec.user} has root's group.",
-            "Leave the group out; where it is meant, write it as a number, which can be allowed.",
+            f'Name another group; where root\'s is meant, write "{uid}:0", which can be allowed.',
         )
 
 

@@ -211,6 +211,10 @@ def test_gpus_are_hidden_unless_asked_for(tmp_path: Path) -> None:
 def test_user(tmp_path: Path) -> None:
     assert plan_of(tmp_path, user="1001:1001").spec.user == "1001:1001"
     assert plan_of(tmp_path, user="nobody").spec.user == "nobody"
+    # A bare number would get its group from the image, which is root's where it does not know the number.
+    assert plan_of(tmp_path, user="1234").spec.user == "1234:1000"
+    assert plan_of(tmp_path, "-u", "1234").spec.user == "1234:1000"
+    assert plan_of(tmp_path, user="0").spec.user == "0"
     assert plan_of(tmp_path, user="image").spec.user is None
     assert plan_of(tmp_path, user="0").spec.user_field == "user"
     assert plan_of(tmp_path, "--user", "7:7").spec.user_field == "extra_args[0]"

@@ -14,6 +14,7 @@ from policy_helpers import codes, make_host, make_spec
 from skill_magic.host import Host
 from skill_magic.mounts.mounts import parse_volume, project_mount
 from skill_magic.policy import rules as policy
+from skill_magic.policy import user as policy_user
 from skill_magic.policy.paths import Judge
 from skill_magic.policy.settings import Settings
 from skill_magic.spec import EnvVar, Gpus, ImageFacts, Mount, RunSpec, Wish
@@ -196,6 +197,21 @@ def test_special_files(host: Host) -> None:
             assert codes(policy.check(with_mount(host, f"./{name}:/x"), host)) == ["mount-special"]
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_folder_with_a_socket(host: Host, inside: bool) -> None:
+    folder = (host.directory if inside else host.home) / "s"
+    folder.mkdir()
+    (folder / "data").touch()
+    (folder / "deeper").mkdir()
+    (folder / "link").symlink_to("nowhere")
+    assert policy.check(with_mount(host, f"{folder}:/x:ro"), host) == ()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "x"))
+        found = policy.check(with_mount(host, f"{folder}:/x:ro"), host)
+    assert codes(found) == ([] if inside else ["mount-socket"])
+    assert not any(each.liftable for each in found)
+
+
 def test_a_link_in_a_circle_is_missing(host: Host) -> None:
     (host.directory / "a").symlink_to("b")
     (host.directory / "b").symlink_to("a")
@@ -318,13 +334,23 @@ def test_the_strict_profile(host: Host, origin: str) -> None:
     [
         ({"working_dir": "/proc/self/fd/8"}, {}, ["image-workdir"]),
         ({"working_dir": "/x/../proc"}, {}, ["image-workdir"]),
+        ({"working_dir": "proc/self/fd/8"}, {}, ["image-workdir"]),
+        ({"working_dir": "../proc/self/fd/8"}, {}, ["image-workdir"]),
         ({"working_dir": "/app"}, {}, []),
+        ({"working_dir": "app"}, {}, []),
+        ({"volumes": ("/sys",)}, {}, ["image-volume"]),
+        ({"volumes": ("/data", "/proc/x")}, {}, ["image-volume"]),
+        ({"volumes": ("/",)}, {}, ["image-volume"]),
+        ({"volumes": ("../dev",)}, {}, ["image-volume"]),
+        ({"volumes": ("/data", "/system", "/var/lib/postgresql/data")}, {}, []),
         ({"environment": ("LD_PRELOAD=/x.so",)}, {"gpus": Gpus(count=1)}, ["gpu-loader"]),
         ({"environment": ("LD_LIBRARY_PATH=/x",)}, {"gpus": Gpus(count=1)}, []),
         ({"environment": ("LD_PRELOAD=/x.so",)}, {}, []),
         ({"user": ""}, {"user": None, "user_field": "user"}, ["user-root"]),
         ({"user": "root"}, {"user": None, "user_field": "user"}, ["user-root"]),
         ({"user": "1000"}, {"user": None, "user_field": "user"}, []),
+        ({"user": "0" * 5000}, {"user": None, "user_field": "user"}, ["user-root"]),
+        ({"user": "+0"}, {"user": None, "user_field": "user"}, ["user-root"]),
         ({"user": "0"}, {}, []),
         ({"labels": {"io.whalebrew.config.volumes": "['/:/x']"}}, {}, []),
     ],
@@ -351,7 +377,8 @@ GROUP = "root:x:0:\nstaff:x:50:\nadmin:x:0:\n"
         ("root", []),
         ("0", []),
         ("nobody:0", ["user-root"]),
-        ("wheel", []),
+        ("wheel", ["user-root-group"]),
+        ("wheel:staff", []),
         ("100", []),
         ("missing", ["user-unknown"]),
         ("app:missing", ["user-unknown"]),
@@ -363,6 +390,56 @@ def test_names_mean_what_the_image_says(host: Host, user: str, expected: list[st
     assert codes(found) == expected
     # It is known only after the pull, when nobody can be asked any more.
     assert not any(each.liftable for each in found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nobody:x:evil:65534::/:",
+        "nobody:x:65534:evil::/:",
+        "nobody:x:::",
+        "nobody",
+        " nobody:x:0:0",
+        "\x85nobody:x:0:0",
+        "nobody:x:+0:0",
+        "nobody:x:２:2",
+        f"nobody:x:{'9' * 5000}:1",
+        "nobody:x:4294967296:1",
+        # Another line to us only: a decoy that the engine does not see.
+        "a\x0bnobody:x:999:999\nnobody:x:0:0",
+        "a\u2028nobody:x:999:999\nnobody:x:0:0",
+        "\x1cnobody:x:999:999\nnobody:x:0:0",
+    ],
+)
+def test_account_files_are_read_as_the_engine_reads_them(host: Host, line: str) -> None:
+    spec = make_spec(host, user="nobody", user_field="user")
+    passwd = f"root:x:0:0::/:\n{line}\nnobody:x:65534:65534::/:\n"
+    (found,) = policy.check_accounts(spec, passwd, GROUP, host)
+    assert found.code in ("user-root", "user-root-group")
+    assert not found.liftable
+
+
+@pytest.mark.parametrize(
+    "line", ["staff:x:evil:", "staff", " staff:x:0:", "a\x0bstaff:x:5:\nstaff:x:0:", f"staff:x:{'9' * 5000}:"]
+)
+def test_group_files_are_read_as_the_engine_reads_them(host: Host, line: str) -> None:
+    spec = make_spec(host, user="app:staff", user_field="user")
+    assert codes(policy.check_accounts(spec, PASSWD, f"{line}\n{GROUP}", host)) == ["user-root-group"]
+
+
+def test_ordinary_account_files(host: Host) -> None:
+    passwd = "# users\n\n+::::::\nroot:x:0:0::/:\r\napp:x:0100:101::/:\r\n"
+    assert policy_user.numeric("app", passwd, "") == "100:101"
+    assert policy_user.numeric("app:staff", passwd, "#staff:x:0:\nstaff:x:50:app\n") == "100:50"
+    assert policy_user.numeric("7:staff", passwd, GROUP) == "7:50"
+    assert policy_user.numeric(":staff", passwd, GROUP) == "0:50"
+
+
+def test_group_0_of_a_caller_who_has_it(tmp_path: Path) -> None:
+    host = make_host(tmp_path, gid=0)
+    spec = make_spec(host, user="1234:0", user_field="user")
+    assert policy.check(spec, host) == ()
+    assert policy.check_accounts(replace(spec, user="wheel"), PASSWD, GROUP, host) == ()
 
 
 def test_existing_volumes(host: Host) -> None:

@@ -11,9 +11,11 @@ import pytest
 from policy_helpers import make_host
 
 from skill_magic.host import Host
+from skill_magic.mounts.guards import complete
 from skill_magic.policy import paths as policy_paths
 from skill_magic.policy import protected
 from skill_magic.policy.paths import Judge, way
+from skill_magic.spec import Mount
 
 
 @pytest.fixture
@@ -193,3 +195,85 @@ def test_a_variable_cannot_take_the_project_away(tmp_path: Path, value: str) -> 
     text = value.format(home=tmp_path / "home/u")
     here = make_host(tmp_path, environment={"XDG_RUNTIME_DIR": text, "IPYTHONDIR": text})
     assert kind(here, here.directory) is None
+
+
+# --- dot files kept elsewhere, and places of sessions ---------------------------------------------
+
+
+@pytest.fixture
+def kept_elsewhere(host: Host) -> Host:
+    """A person whose dot files are links into a folder, as stow and chezmoi make them."""
+    dot = host.home / "dot"
+    (host.home / ".ssh").rmdir()
+    for name in ("ssh", "config/gh", "colima", "plain"):
+        (dot / name).mkdir(parents=True)
+    (dot / "vimrc").touch()
+    for link, name in ((".ssh", "ssh"), (".config", "config"), (".vimrc", "vimrc"), (".lima", "colima")):
+        (host.home / link).symlink_to(dot / name)
+    return host
+
+
+def test_credentials_behind_links_are_hidden(kept_elsewhere: Host) -> None:
+    dot = kept_elsewhere.home / "dot"
+    (dot / "colima").rmdir()
+    (kept_elsewhere.home / ".lima").unlink()
+    assert kind(kept_elsewhere, dot) is None
+    mounts = complete((Mount("bind", "/x", str(dot), read_only=True),), kept_elsewhere)
+    masked = {mount.declared for mount in mounts if mount.kind == "mask"}
+    assert masked == {str(dot / "ssh"), str(dot / "config/gh")}
+    mounts = complete((Mount("bind", "/x", str(dot)),), kept_elsewhere)
+    assert str(dot / "vimrc") in {mount.source for mount in mounts if mount.ours and mount.read_only}
+
+
+def test_a_link_made_later_counts(host: Host) -> None:
+    dot = host.home / "dot"
+    (dot / "aws").mkdir(parents=True)
+    assert list(Judge(host).contained(str(dot), ("credential",))) == []
+    (host.home / ".aws").symlink_to(dot / "aws")
+    assert [entry.path for entry in Judge(host).contained(str(dot), ("credential",))] == [str(dot / "aws")]
+
+
+def test_sockets_behind_links_are_not_mounted(kept_elsewhere: Host) -> None:
+    assert kind(kept_elsewhere, kept_elsewhere.home / "dot") == "socket"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/tmp/krb5cc_1000", "credential"),
+        ("/tmp/krb5cc_1000_x/tkt", "credential"),
+        ("/var/tmp/krb5cc", "credential"),
+        ("/tmp/x509up_u1000", "credential"),
+        ("/tmp/emacs1000", "socket"),
+        ("/tmp/emacs1000/server", "socket"),
+        ("/tmp/runtime-u", "socket"),
+        ("/tmp/runtime-u/bus.d", "socket"),
+        ("/tmp/gpg-AbC", "socket"),
+        ("/tmp/pulse-Xy", "socket"),
+        ("/tmp/emacs-data", None),
+        ("/tmp/x509", None),
+        ("/tmp/runtime", None),
+        ("/tmp/data/krb5cc_1000", None),
+    ],
+)
+def test_sessions_and_tickets_below_tmp(host: Host, path: str, expected: str | None) -> None:
+    assert kind(host, path, read_only=True) == expected
+
+
+HIDDEN = """
+.curlrc .wgetrc .hgrc .condarc .cdsapirc .config/jupyter .config/google-chrome-beta .config/VSCodium
+.config/Cursor .var .config/composer .composer .nuget .globus .config/earthengine .config/hcloud .gsutil
+.modal.toml .openai .dbt .streamlit .ngc .ansible .local/share/fish .local/share/atuin .bundle .sbt .ivy2
+.nextflow .irssi .weechat .android
+"""
+
+
+@pytest.mark.parametrize("name", HIDDEN.split())
+def test_more_places_of_credentials(host: Host, name: str) -> None:
+    assert kind(host, host.home / name, read_only=True) == "credential"
+
+
+def test_our_own_directories(host: Host) -> None:
+    """Files in the cache are mounted into containers."""
+    for place in (host.config_dir, host.data_dir, host.cache_dir):
+        assert kind(host, place, read_only=True) == "credential"
