@@ -4,6 +4,7 @@ script)."""
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,17 @@ def chosen_view(wanted: str) -> ViewName:
     if name not in VIEWS:
         raise CommandError(f"no view is called {name!r}", f"SKILL_MAGIC_VIEW is one of {', '.join(VIEWS)}")
     return name  # type: ignore[return-value]
+
+
+_TYPED = re.compile(
+    r"(?<![%\w/.-])(?<!&& )skill (?=(?:run|list|info|explain|check|trust|pull|ps|stop|logs|clean)\b)"
+)
+
+
+def in_notebook(text: str) -> str:
+    """``text`` with the commands in it as a cell takes them: ``%skill trust x``; but one that follows a ``cd``
+    is for a terminal."""
+    return _TYPED.sub("%skill ", text)
 
 
 def working_directory() -> Path:

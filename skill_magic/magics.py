@@ -5,18 +5,29 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import Bool, Enum, Float
 
-from .door import VIEWS, Door, ask_in_terminal, ask_kernel, chosen_view, notebook_of, working_directory
-from .errors import CommandError, RunError, SkillError, SkillNotFound
+from .door import (
+    VIEWS,
+    Door,
+    ask_in_terminal,
+    ask_kernel,
+    chosen_view,
+    in_notebook,
+    notebook_of,
+    working_directory,
+)
+from .errors import CommandError, PolicyError, RunError, SkillError, SkillNotFound, SpecError
 
 if TYPE_CHECKING:
     from .answer import Answer
     from .command.parse import Command, Request
+    from .findings import Violation
     from .host import Host
     from .views.base import View
 
@@ -76,6 +87,9 @@ class SkillMagics(Magics):
         except SkillError as error:
             if isinstance(error, RunError | SkillNotFound) and (elsewhere := self._elsewhere()):
                 error.hint = "; ".join(filter(None, (error.hint, elsewhere)))
+            error.hint = in_notebook(error.hint)
+            if isinstance(error, SpecError | PolicyError):
+                error.violations = tuple(_in_notebook(error.violations))
             if self.short_errors:
                 raise error from None
             _with_traceback(error, self.shell)
@@ -171,6 +185,13 @@ class SkillMagics(Magics):
 
     def show(self, answer: Answer, *, json: bool) -> None:
         """Show what a verb says: a table in a notebook, text in a terminal, data where it was asked for."""
+        from .answer import Findings
+
+        blocks = [
+            Findings(tuple(_in_notebook(each.violations))) if isinstance(each, Findings) else each
+            for each in answer.blocks
+        ]
+        answer = dataclasses.replace(answer, blocks=blocks)
         if json:
             print(answer.json())  # noqa: T201
         elif not answer.blocks:
@@ -234,6 +255,11 @@ def make_view(name: str, *, kernel: bool) -> View:
     from .views.panel import PanelView
 
     return PanelView()
+
+
+def _in_notebook(violations: Iterable[Violation]) -> Iterator[Violation]:
+    for each in violations:
+        yield dataclasses.replace(each, fix=in_notebook(each.fix))
 
 
 def _with_traceback(error: SkillError, shell: Any) -> None:

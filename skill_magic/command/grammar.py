@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import keyword
 import math
 import re
@@ -42,17 +43,29 @@ class Option:
         return door in self.doors and (not self.verbs or verb in self.verbs)
 
 
+class OutOfRangeError(ValueError):
+    """A value that can be read and is too small or too large."""
+
+
+_NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
+
+
 def _seconds(text: str) -> float:
-    number = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text, re.ASCII) else 0.0
+    fix = "a number of seconds above 0, such as 60 or 1.5"
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(fix)
+    number = float(text)
     if not 0 < number < math.inf:
-        raise ValueError("a number of seconds above 0, such as 60 or 1.5")
+        raise OutOfRangeError(fix)
     return number
 
 
 def _limit(fault: Callable[[str], values.Fault | None]) -> Callable[[str], str]:
     def read(text: str) -> str:
         if found := fault(text):
-            raise ValueError(f"{found.reason} {found.fix}".replace("leave the key out", "leave it out"))
+            words = f"{found.reason} {found.fix}".replace("leave the key out", "leave it out")
+            readable = not found.reason.startswith("That is not") or _NUMBER.fullmatch(text)
+            raise (OutOfRangeError if readable else ValueError)(words)
         return text
 
     return read
@@ -74,6 +87,15 @@ def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("the path of a manifest")
     return Path(text)
+
+
+def misread(name: str) -> str:
+    """What somebody may have meant who named a skill that there is none of; empty where nothing is near."""
+    first, *rest = name.split()[:3] or [""]
+    if rest:
+        return f"quotes make one word of it; write {first} -- {' '.join(rest)}"
+    near = difflib.get_close_matches(name, [verb for verb in VERBS if not VERBS[verb].reserved], 1, 0.75)
+    return f"did you mean the verb {near[0]}?" if near else ""
 
 
 WITH_ARGUMENTS = ("run", "map", "explain")

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal
 
 from ..errors import CommandError
 from ..manifest import values
-from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS, Door, help_text, option_names
+from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS, Door, OutOfRangeError, help_text, option_names
 from .words import cell_arguments, interpolate, split
 
 __all__ = [
@@ -215,7 +215,8 @@ class _Parser:
         try:
             self.given[option.name] = option.read(self._one(text))
         except ValueError as error:
-            raise CommandError(f"{option.long} {text!r} cannot be read", f"{option.value}: {error}") from None
+            fault = "is out of range" if isinstance(error, OutOfRangeError) else "cannot be read"
+            raise CommandError(f"{option.long} {text!r} {fault}", f"{option.value}: {error}") from None
         return 0 if equals else 1
 
     def _unknown(self, name: str, positional: list[str]) -> CommandError:
@@ -254,6 +255,10 @@ class _Parser:
     def _check_names(self, verb: str, names: list[str]) -> None:
         facts = VERBS[verb]
         usage = f"{self.me} {verb} {facts.usage}".rstrip()
+        if facts.reserved and (len(names) < facts.least or (facts.most or len(names)) < len(names)):
+            raise CommandError(
+                f"{verb} is not in this version", f"{self.me} --help lists the verbs there are"
+            )
         if len(names) < facts.least:
             raise CommandError(f"{verb} needs a name", usage)
         if facts.most is not None and len(names) > facts.most:

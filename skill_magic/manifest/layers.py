@@ -104,6 +104,8 @@ class Manifests:
             it.
         :raises SkillNotFound: where there is none.
         """
+        from ..command.grammar import misread  # which reads our values
+
         if name in self.skills:
             return self.skills[name]
         if faults := self.faults.get(name) or self.broken:
@@ -118,6 +120,8 @@ class Manifests:
             name, [known for known in {**self.skills, **self.faults} if known], 3, 0.6
         )
         suggestion = f"; did you mean {' or '.join(near)}?" if near else ""
+        if other := misread(name):
+            suggestion += f"; {other}"
         read = ["the bundled skills" if file == BUNDLED else str(file) for file in self.files]
         hint = f"`skill list` shows all; looked in {' and '.join(read)}"
         if self.searched and BUNDLED in self.files[:1]:

@@ -95,6 +95,12 @@ def revoke(skill: Skill, host: Host, names: Iterable[str] | None = None) -> froz
     return frozenset(item["grant"] for item in left)
 
 
+def given(skill: Skill, host: Host) -> bool:
+    """Whether anything was granted to ``skill``, be it for an earlier state of it."""
+    entry = _entry(_load(host), skill)
+    return bool(entry and entry.get("grants"))
+
+
 def changed(skill: Skill, host: Host) -> tuple[str, ...] | None:
     """What differs from the state that was granted last, one line per key; ``None`` where nothing was or
     did."""

@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 def check(command: Command, door: Door) -> Answer:
     """Decide every skill in reach of PATH (a directory or a manifest; default: the door's directory)."""
     from ..errors import CommandError
+    from ..manifest import layers
     from ..policy.decide import check_all
 
     if len(command.names) > 1:
         raise CommandError("check takes one path", door.line("check [PATH] [--json]"))
     path = Path(command.names[0]) if command.names else None
     if path is not None and not path.exists():
-        raise CommandError(f"no such file or directory: {path}")
+        name = command.names[0]
+        known = layers.load(door.host)
+        hint = f"check takes a path; {name} is a skill: {door.line(f'explain {name}')}"
+        raise CommandError(
+            f"no such file or directory: {path}",
+            hint if name in known.skills or name in known.faults else door.line("check [PATH]"),
+        )
     decisions = check_all(door.host, path=path)
     shared = _shared(decisions)
     blocks: list[Block] = []

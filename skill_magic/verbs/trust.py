@@ -71,11 +71,12 @@ def _ask(decision: Decision, command: Command, door: Door) -> Answer:
         answer = "yes"
     elif door.ask is None or command.options.yes:
         # A cell that says yes is the notebook's word, not a person's.
-        raise PolicyError(
-            f"{decision.name} waits for a person's decision, and nobody can be asked here",
-            decision.violations,
-            f"in a terminal: cd {shlex.quote(str(door.host.directory))} && skill trust {decision.name}",
-        )
+        why = "--yes in a cell is the notebook's word" if command.options.yes else "nobody can be asked here"
+        hint = f"in a terminal: cd {shlex.quote(str(door.host.directory))} && skill trust {decision.name}"
+        if command.options.yes and door.ask is not None:
+            hint = f"leave --yes out, and {door.line(f'trust {decision.name}')} asks you; or {hint}"
+        message = f"{decision.name} waits for a person's decision, and {why}"
+        raise PolicyError(message, decision.violations, hint)
     else:
         where = safe(door.host.directory)
         answer = door.ask(shown, f"Allow all of this for {safe(decision.name)} in {where}? [y/N] ")
@@ -94,6 +95,8 @@ def _ask(decision: Decision, command: Command, door: Door) -> Answer:
 def _revoke(decision: Decision, door: Door) -> Answer:
     from ..policy import trust as grants
 
+    had = decision.skill is not None and grants.given(decision.skill, door.host)
     if decision.skill is not None:
         grants.revoke(decision.skill, door.host)
-    return Answer([Text(f"{decision.name} has no grants any more", good=True)], {"granted": []})
+    words = f"{decision.name} has no grants any more" if had else f"{decision.name} had no grants"
+    return Answer([Text(words, good=True)], {"granted": []})

@@ -104,6 +104,23 @@ def test_check_of_a_path(project: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["check", "gone"]) == 2
 
 
+def test_words_that_are_nearly_right(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, needle in (
+        (["runn", "ffmpeg"], "did you mean the verb run?"),
+        (["run", "ffmpeg -version"], "write ffmpeg -- -version"),
+        (["check", "good"], "good is a skill: skill explain good"),
+        (["check", "bad"], "bad is a skill: skill explain bad"),
+        (["map"], "not in this version"),
+    ):
+        assert cli.main(words) in (2, 125)
+        assert needle in capsys.readouterr().err
+
+
+def test_revoking_nothing_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["trust", "--revoke", "good"]) == 0
+    assert capsys.readouterr().out == "good had no grants\n"
+
+
 def test_explain_json_has_the_spec(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "good", "--json", "--", "a b"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -170,10 +170,17 @@ def test_trust_asks_nobody_where_nobody_is(
         '[skills.x.docker]\nimage = "python:3.12-slim"\nnetwork = "bridge"\nenvironment = ["T=${MY_TOKEN}"]\n'
     )
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    for line in ("%skill trust x", "%skill trust --yes x"):
-        with pytest.raises(skill_magic.PolicyError) as caught:
+    for line, why in (
+        ("%skill trust x", "nobody can be asked"),
+        ("%skill trust --yes x", "the notebook's word"),
+    ):
+        with pytest.raises(skill_magic.PolicyError, match=why) as caught:
             shell.run(line)
         assert f"cd {tmp_path} && skill trust x" in caught.value.hint
+    with pytest.raises(skill_magic.PolicyError) as caught:
+        shell.run("%skill x")
+    assert caught.value.hint.endswith(": %skill trust x")
+    assert all("`%skill trust x`" in each.fix for each in caught.value.violations)
 
 
 @pytest.mark.parametrize(
