@@ -211,3 +211,39 @@ def test_what_an_image_needs_can_be_asked_for(host: Host) -> None:
     found = decide.with_image(decision, image, host)
     assert (found.verdict, [each.grant for each in found.violations]) == ("trust", ["gpu-env:LD_PRELOAD"])
     assert decide.with_image(decision, ImageFacts(id="x"), host).verdict == "allow"
+
+
+# --- our own files, in a home that is mounted -----------------------------------------------------
+
+
+def at_home(host: Host) -> Host:
+    return replace(host, directory=host.home, environment={**host.environment, "PWD": str(host.home)})
+
+
+def test_a_run_cannot_plant_grants_or_settings(host: Host) -> None:
+    """What does not exist cannot be hidden, so it is made before the mounts are planned."""
+    home = at_home(host)
+    own = [home.config_dir, home.data_dir, home.cache_dir]
+    assert not any(directory.exists() for directory in own)
+    skill = make_skill(home)
+    decision = evaluate(skill, Request("t"), home, settings=Settings(allow_home_project=True))
+    assert decision.verdict == "allow"
+    assert decision.spec is not None
+    masked = {mount.declared for mount in decision.spec.mounts if mount.kind == "mask"}
+    assert masked >= {str(directory) for directory in own}
+    assert [directory.stat().st_mode & 0o777 for directory in own] == [0o700] * 3
+
+
+def test_nothing_is_made_where_no_run_could_write(host: Host) -> None:
+    evaluate(make_skill(host), Request("t"), host, settings=Settings())
+    evaluate(make_skill(host, volumes=(f"{host.home}/.local:/x:ro",)), Request("t"), host)
+    assert not host.data_dir.exists()
+
+
+def test_a_link_in_the_way_of_the_grants(host: Host) -> None:
+    home = at_home(host)
+    home.data_dir.parent.mkdir(parents=True)
+    home.data_dir.symlink_to(home.home / "planted")
+    with pytest.raises(SpecError) as caught:
+        evaluate(make_skill(home), Request("t"), home, settings=Settings(allow_home_project=True))
+    assert codes(caught.value.violations) == ["own-directory"]

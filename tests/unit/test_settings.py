@@ -217,3 +217,10 @@ def test_limits_below_the_bound_stay(host: Host) -> None:
 def test_bounds_hold_where_the_manifest_says_nothing(host: Host) -> None:
     found = settings.bounded(make_spec(host), Settings(max_memory=1 << 30, max_cpus=1.5))
     assert (found.limits.memory, found.limits.nano_cpus) == (1 << 30, 1_500_000_000)
+
+
+def test_no_file_in_a_configuration_directory_of_the_project(host: Host) -> None:
+    inside = replace(host, config_dir=host.directory / ".config/skill_magic")
+    assert settings.load(inside) == Settings()
+    write(inside.config_dir, "")
+    assert fault(inside)[0] == "settings-unsafe"
