@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -11,7 +13,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """How many examples a property test draws where it does not say so itself."""
+    """Signals as at a terminal, and how many examples a property test draws where it does not say so itself."""
+    # Under nohup or in a shell's background a signal is ignored, and every process we start would ignore it as well:
+    # the tests of what a signal does need the usual meaning.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
     settings.register_profile("ordinary", max_examples=40, deadline=None)
     settings.register_profile("nightly", max_examples=1000, deadline=None)
     settings.load_profile("nightly" if config.getoption("--nightly") else "ordinary")
