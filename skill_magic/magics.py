@@ -22,7 +22,7 @@ from .door import (
     notebook_of,
     working_directory,
 )
-from .errors import CommandError, PolicyError, RunError, SkillError, SkillNotFound, SpecError
+from .errors import CommandError, PolicyError, RunError, SkillError, SkillFailed, SkillNotFound, SpecError
 
 if TYPE_CHECKING:
     from .answer import Answer
@@ -85,7 +85,7 @@ class SkillMagics(Magics):
         try:
             return self._perform(line, cell, {**self.shell.user_ns, **(local_ns or {})})
         except SkillError as error:
-            if isinstance(error, RunError | SkillNotFound) and (elsewhere := self._elsewhere()):
+            if isinstance(error, SkillFailed | SkillNotFound) and (elsewhere := self._elsewhere()):
                 error.hint = "; ".join(filter(None, (error.hint, elsewhere)))
             error.hint = in_notebook(error.hint)
             if isinstance(error, SpecError | PolicyError):

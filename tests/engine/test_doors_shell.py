@@ -114,6 +114,15 @@ class TestExitCodes:
         assert b"--nonsense" in done.stderr
         assert skill(folder).returncode == 2
 
+    def test_our_options_without_dashes(self, folder: Path) -> None:
+        """Nothing but options with values: they are ours. Among a tool's words they are its own, and told
+        where it fails."""
+        done = skill(folder, "python-runner", "--timeout", "1", input=b"import time; time.sleep(60)")
+        assert done.returncode == 124
+        done = skill(folder, "python-runner", "--timeout", "1", "-c", "pass")
+        assert done.returncode == 2
+        assert b"--timeout went to the tool; for skill write it first: skill --timeout" in done.stderr
+
     def test_an_unknown_skill_is_125(self, folder: Path) -> None:
         done = skill(folder, "ffmpg")
         assert (done.returncode, done.stdout) == (125, b"")
