@@ -141,19 +141,30 @@ _HOME: tuple[tuple[tuple[str, ...], Kind], ...] = (
 )
 
 
+@lru_cache(maxsize=1)
+def _by_parent() -> Mapping[str, tuple[tuple[str, Kind], ...]]:
+    """The names of ``_HOME`` by the directory they stand in, so that what is not there is looked at once."""
+    found: dict[str, list[tuple[str, Kind]]] = {}
+    for names, kind in _HOME:
+        for name in names:
+            parent, _, base = name.rpartition("/")
+            found.setdefault(parent, []).append((base, kind))
+    return {parent: tuple(names) for parent, names in found.items()}
+
+
 def _links(home: str) -> tuple[tuple[str, Kind], ...]:
     """Where links in the home directory lead (``~/.ssh`` of somebody who keeps their dot files elsewhere)."""
     found: dict[tuple[str, Kind], None] = {}
-    parents: dict[str, str] = {}
-    for names, kind in _HOME:
-        for name in names:
-            parent = os.path.dirname(f"{home}/{name}")
-            if parent not in parents:
-                parents[parent] = os.path.realpath(parent)
-            real = os.path.join(parents[parent], os.path.basename(name))
+    for below_home, names in _by_parent().items():
+        parent = f"{home}/{below_home}" if below_home else home
+        if not os.path.lexists(parent):
+            continue
+        real_parent = os.path.realpath(parent)
+        for name, kind in names:
+            real = f"{real_parent}/{name}"
             if os.path.islink(real):
                 real = os.path.realpath(real)
-            elif parents[parent] == parent:
+            elif real_parent == parent:
                 continue
             found[real, kind] = None
     return tuple(found)
