@@ -93,7 +93,7 @@ def test_an_entrypoint_of_several_words(project: Path) -> None:
 
 def test_no_hint_where_the_tool_did_not_fail_or_the_word_is_a_secret(project: Path) -> None:
     for state in ("finished", "stopped", "timeout", "out-of-memory", "killed", "lost"):
-        assert said(project, ">", state=state) == []  # type: ignore[arg-type]
+        assert said(project, ">", state=state) == []
     inside = str(project / "in.mp4")
     assert said(project, inside, shown=("***",)) == []
 

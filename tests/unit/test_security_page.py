@@ -28,7 +28,7 @@ MAKERS = frozenset(
         "refused",
         "_fault",
         "_FaultError",
-        "_BrokenError",
+        "BrokenError",
         "FileRefusedError",
     )
 )
