@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .api import check, explain, run, start
+    from .api import attach, check, explain, run, start
     from .background import Handle
     from .errors import (
         CommandError,
@@ -63,6 +63,7 @@ __all__ = [
     "SpecError",
     "Violation",
     "__version__",
+    "attach",
     "check",
     "explain",
     "load_ipython_extension",
@@ -76,6 +77,7 @@ _HOMES = {
     "Handle": "background",
     "RunResult": "result",
     "Violation": "findings",
+    "attach": "api",
     "check": "api",
     "explain": "api",
     "run": "api",

@@ -78,6 +78,18 @@ def start(
     return background.start(_request(skill, args, stdin, manifest, options), _host(directory), _view(False))
 
 
+def attach(name: str) -> Handle:
+    """Pick up a run that another process, such as a kernel that is gone, started with ``keep``.
+
+    :param name: as ``skill ps`` shows it, or the beginning of it.
+    :returns: its handle: output from the beginning, ``wait()``, ``stop()``. It stays kept until ``skill clean``.
+    :raises EngineError: there is no such run, or it was not started to be kept.
+    """
+    from . import background
+
+    return background.attach(name, _host(None), _view(False))
+
+
 def explain(
     skill: str,
     args: Sequence[str | os.PathLike[str]] | None = None,

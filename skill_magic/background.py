@@ -191,12 +191,31 @@ def start(request: Request, host: Host, view: View) -> Handle:
     spec = decision.spec
     assert spec is not None  # noqa: S101  (what is allowed has one)
     handle = Handle(road.start(road.connect(host), spec, request, host), spec, request, host, view)
-    if not _handles:
-        atexit.register(stop_all)
-    _handles.add(handle)
+    _remember(handle)
     if not request.options.keep:
         _stopped_at_exit.add(handle)
     return handle
+
+
+def attach(name: str, host: Host, view: View) -> Handle:
+    """Pick up a run that another process left behind with ``--bg --keep``; it stays kept.
+
+    :param name: the run's name or id, or the beginning of either.
+    :raises EngineError: there is no such run, or it was not started to be kept.
+    """
+    from .command.parse import Request
+    from .engine import Run
+
+    run = Run.attach_existing(road.connect(host), name, host)
+    handle = Handle(run, run.spec, Request(run.spec.skill), host, view)
+    _remember(handle)
+    return handle
+
+
+def _remember(handle: Handle) -> None:
+    if not _handles:
+        atexit.register(stop_all)
+    _handles.add(handle)
 
 
 def _tell(names: list[str]) -> None:

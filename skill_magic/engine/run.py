@@ -95,6 +95,11 @@ class Run:
         return self._life.name
 
     @property
+    def spec(self) -> RunSpec:
+        """What it runs; of a run that was picked up, as much as the engine knows."""
+        return self._life.spec
+
+    @property
     def keep(self) -> bool:
         """Whether it outlives this process."""
         return self._life.keep

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -138,3 +140,28 @@ def test_a_view_that_breaks_ends_the_run(tmp_path: Path) -> None:
             "python-runner", ["-c", "import time; print(1, flush=True); time.sleep(60)"], view=Broken()
         )
     assert time.monotonic() - start < 10
+
+
+def test_a_kept_run_is_picked_up_by_another_process(tmp_path: Path) -> None:
+    code = "import time; print('first', flush=True); time.sleep(3); open('made', 'w').close(); print('last')"
+    start = f"import skill_magic; print(skill_magic.start('python-runner', ['-c', {code!r}], keep=True).name)"
+    script = f"{start}; import time; time.sleep(1.5)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    name = done.stdout.strip()
+    handle = skill_magic.attach(name)
+    try:
+        assert handle.name == name
+        assert handle.skill == "python-runner"
+        result = handle.wait(30)
+        assert (result.state, result.exit_code) == ("finished", 0)
+        assert result.stdout == "first\nlast\n"
+        assert result.duration > 2.5
+    finally:
+        subprocess.run([sys.executable, "-m", "skill_magic", "clean", name], check=True, capture_output=True)
+
+
+def test_only_what_is_there_can_be_picked_up() -> None:
+    with pytest.raises(skill_magic.EngineError, match="nosuchrun"):
+        skill_magic.attach("nosuchrun")
