@@ -118,6 +118,23 @@ class Cgroup:
                     sent += int(fields[8])
         return received, sent
 
+    def _reading(self, cpu: float, cache: int, read: int, write: int) -> Reading:
+        """What both versions name alike, added to what they do not."""
+        usage = self._number("memory")
+        received, sent = self._traffic()
+        return Reading(
+            time=time.monotonic(),
+            cpu_seconds=cpu,
+            memory=usage - cache if cache < usage else usage,
+            cache=cache,
+            kernel_peak=self._number("peak") or None,
+            network_in=received,
+            network_out=sent,
+            block_in=read,
+            block_out=write,
+            pids=self._number("pids"),
+        )
+
 
 class _V1(Cgroup):
     def __init__(self, root: Path, name: str) -> None:
@@ -133,7 +150,6 @@ class _V1(Cgroup):
 
     def read(self) -> Reading:
         cpu = int(self._text("cpu")) / 1e9
-        usage = self._number("memory")
         cache = _field(self._text("stat"), "total_inactive_file")
         read = write = 0
         for line in self._text("io").splitlines():
@@ -142,19 +158,7 @@ class _V1(Cgroup):
                 read += int(fields[2])
             elif len(fields) == 3 and fields[1] == "Write":
                 write += int(fields[2])
-        received, sent = self._traffic()
-        return Reading(
-            time=time.monotonic(),
-            cpu_seconds=cpu,
-            memory=usage - cache if cache < usage else usage,
-            cache=cache,
-            kernel_peak=self._number("peak") or None,
-            network_in=received,
-            network_out=sent,
-            block_in=read,
-            block_out=write,
-            pids=self._number("pids"),
-        )
+        return self._reading(cpu, cache, read, write)
 
 
 class _V2(Cgroup):
@@ -170,7 +174,6 @@ class _V2(Cgroup):
 
     def read(self) -> Reading:
         cpu = _field(self._text("cpu"), "usage_usec") / 1e6
-        usage = self._number("memory")
         cache = _field(self._text("stat"), "inactive_file")
         read = write = 0
         for line in self._text("io").splitlines():
@@ -180,19 +183,7 @@ class _V2(Cgroup):
                     read += int(value)
                 elif key == "wbytes":
                     write += int(value)
-        received, sent = self._traffic()
-        return Reading(
-            time=time.monotonic(),
-            cpu_seconds=cpu,
-            memory=usage - cache if cache < usage else usage,
-            cache=cache,
-            kernel_peak=self._number("peak") or None,
-            network_in=received,
-            network_out=sent,
-            block_in=read,
-            block_out=write,
-            pids=self._number("pids"),
-        )
+        return self._reading(cpu, cache, read, write)
 
 
 def _names(container: str, uid: int | None) -> Iterator[str]:
