@@ -74,7 +74,11 @@ def main(rounds: int) -> None:
         )
         print(f"{view}  {duration:.3f} s, kernel's CPU {cpu:.3f} s, sent {sent / duration / 1000:.0f} kB/s")
     medians = [statistics.median(turn.duration for turn in turns[view]) for view in ("panel", "quiet")]
-    print(f"with the panel / without: {medians[0] / medians[1]:.3f}")
+    fastest = [min(turn.duration for turn in turns[view]) for view in ("panel", "quiet")]
+    # On a machine that others use too, the fastest turns are the ones that nobody disturbed.
+    print(
+        f"with the panel / without: medians {medians[0] / medians[1]:.3f}, fastest {fastest[0] / fastest[1]:.3f}"
+    )
 
 
 if __name__ == "__main__":
