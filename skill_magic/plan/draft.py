@@ -20,6 +20,7 @@ from ..host import Host
 from ..manifest import values
 from ..manifest.layers import HOLE, Skill
 from ..mounts import mounts
+from ..policy.protected import below
 from ..spec import EnvVar, Gpus, Limits, Mount, RunSpec
 from . import envvars, limits
 from .quantities import human
@@ -161,17 +162,13 @@ def _mounts(skill: Skill, wanted: Wanted) -> tuple[tuple[Mount, ...], str | None
     working_dir = _working_dir(skill, wanted)
     own = mounts.project_mount(host)
     elsewhere = [mount for mount in made if mount.kind == "bind" and mount.source == own.source]
-    covered = [mount for mount in made if _covers(mount.target, own.target)]
+    covered = [mount for mount in made if below(own.target, mount.target)]
     if not elsewhere and not covered:
         made.insert(0, own)
     if working_dir is None:
         # Relative names in the arguments mean the notebook's files wherever the manifest put them.
         working_dir = elsewhere[0].target if elsewhere and not covered else own.target
     return tuple(made), working_dir
-
-
-def _covers(outer: str, inner: str) -> bool:
-    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
 
 
 def _no_target_twice(made: Iterable[Mount], wanted: Wanted) -> None:
@@ -201,7 +198,7 @@ def _working_dir(skill: Skill, wanted: Wanted) -> str | None:
     ]
     limits.contradict(wanted, "working_dir", sound, str)
     # Of several the worst one goes on, so that a contradiction never hides it from the policy.
-    sound.sort(key=lambda pair: not any(_covers(tree, pair[0].lower()) for tree in _KERNEL_TREES))
+    sound.sort(key=lambda pair: not any(below(pair[0].lower(), tree) for tree in _KERNEL_TREES))
     return sound[0][0] if sound else None
 
 

@@ -39,11 +39,6 @@ def secret_name(name: str) -> bool:
     return not standard_name(name) and bool(_ANYWHERE.search(name) or _WORD.search(name))
 
 
-def secret_value(value: str) -> bool:
-    """Whether a value carries a credential by its form: a URL with user information."""
-    return bool(_USERINFO.search(value))
-
-
 def env_value(variable: EnvVar) -> str:
     """The value of a container's variable as it may be shown.
 

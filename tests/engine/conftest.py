@@ -15,6 +15,8 @@ from skill_magic.events import Event, Finished, Output
 from skill_magic.host import Host, discover
 from skill_magic.spec import RunSpec
 
+from .probes import Person, Project, project_in
+
 PYTHON = "python:3.12-slim"
 """An image with a shell, the core utilities and Python, which most tests run."""
 
@@ -131,3 +133,15 @@ def wait_until() -> Callable[..., Any]:
         return value
 
     return wait
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with project_in(tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    with Person.appears() as found:
+        yield found

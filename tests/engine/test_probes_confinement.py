@@ -6,21 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import skill_magic
 
-from .probes import PYTHON, Project, commit, docker, drop, inspect, project_in
+from .probes import PYTHON, Project, commit, docker, drop, inspect
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(tmp_path, monkeypatch) as found:
-        yield found
 
 
 # --- bombs ----------------------------------------------------------------------------------------

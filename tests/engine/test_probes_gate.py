@@ -17,7 +17,7 @@ import pytest
 
 import skill_magic
 
-from .probes import Project, codes, docker, project_in
+from .probes import Project, codes, docker
 
 pytestmark = pytest.mark.engine
 
@@ -85,12 +85,6 @@ class Tamperer:
                     self._raw(source, target)
                     return
             target.shutdown(socket.SHUT_WR)
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(tmp_path, monkeypatch) as found:
-        yield found
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from skill_magic.host import Host
 from skill_magic.policy.rules import check_image
 from skill_magic.spec import Gpus, RunSpec
 
-from .probes import Person, Project, codes, commit, docker, drop, project_in, volumes
+from .probes import Person, Project, codes, commit, docker, drop, volumes
 
 pytestmark = pytest.mark.engine
 
@@ -28,18 +27,6 @@ app:x:1234:1234:app:/:/bin/sh
 wheel:x:1235:0:in root's group:/:/bin/sh
 """
 GROUP = b"root:x:0:\nplain:x:1234:\nsneaky:x:0:\n"
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(tmp_path, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def person() -> Iterator[Person]:
-    with Person.appears() as found:
-        yield found
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from skill_magic.policy.decide import check_image
 from skill_magic.spec import Mount, RunSpec
 
 from .kernels import ours
-from .probes import TRIES, UID, Person, Project, codes, docker, manifest, project_in
+from .probes import TRIES, UID, Person, Project, codes, docker, manifest
 
 pytestmark = pytest.mark.engine
 
@@ -45,18 +45,6 @@ for top in ("/x", "/workdir", "/run", "/var/run", "/tmp"):
                     pass
 print(found)
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(tmp_path, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def person() -> Iterator[Person]:
-    with Person.appears() as found:
-        yield found
 
 
 # --- 1. the engine's socket -----------------------------------------------------------------------

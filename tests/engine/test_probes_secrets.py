@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,12 @@ import skill_magic
 from skill_magic.views import card
 
 from .kernels import Kernel
-from .probes import Person, Project, codes, project_in
+from .probes import Person, Project, codes
 
 pytestmark = pytest.mark.engine
 
 SECRET = "hunter2-Zq9_xyzzy"
 """Nothing else in a test's files has these letters."""
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(tmp_path, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def person() -> Iterator[Person]:
-    with Person.appears() as found:
-        yield found
 
 
 def kept(folder: Path) -> str:
