@@ -58,7 +58,7 @@ def description(samples: Sequence[Usage]) -> str:
     peak = max(s.memory for s in samples)
     return (
         f"CPU and memory over {words.duration(samples[-1].elapsed)}: "
-        f"CPU up to {most:.0f} %, memory up to {words.size(peak)}"
+        f"CPU up to {words.percent_of(most, samples[-1].cpus)}, memory up to {words.size(peak)}"
     )
 
 

@@ -5,6 +5,7 @@
 // and 7.4, which queues them behind the cell), but the server's interrupt always reaches it.
 
 const LINES = 500; // kept; as in panel_state.py
+const DRAWN = 60; // of those, while the pane follows its tail: what is laid out but not seen costs the tool its processor
 const SPANS = 64; // coloured pieces in one line; what follows them is one plain piece
 const POINTS = 240;
 const PATIENCE = 2000; // milliseconds until a second Stop, which kills, is offered
@@ -252,10 +253,14 @@ class Panel {
     this.button.addEventListener("click", () => this.press());
     this.latest.addEventListener("click", () => this.scroll(true));
     this.pane.addEventListener("scroll", () => {
+      const followed = this.follow;
       this.follow = this.pane.scrollHeight - this.pane.scrollTop - this.pane.clientHeight < 8;
+      if (followed === this.follow) return;
       this.latest.hidden = this.follow;
+      if (followed) this.drawEarlier();
     });
     this.latest.hidden = true;
+    this.drawn = 0;
     this.timer = setInterval(() => this.tick(), 500);
     run.views.add(this);
     this.draw(new Set(run.lines.map((row) => row[0])));
@@ -295,12 +300,18 @@ class Panel {
     this.hints();
     this.drawPull(head.pull);
     if (usage) this.drawUsage(usage, points);
-    this.drawLines(changed);
-    this.tick();
+    this.drawn = performance.now();
+    this.drawClock();
+    this.drawLines(changed); // last: it asks how high its lines are, so all of this is laid out once
   }
 
-  tick() {
+  drawClock() {
     if (!this.run.problem) set(this.elapsed, clock((performance.now() - this.run.began) / 1000));
+  }
+
+  // Painting is what a panel costs most: while messages come, the clock moves with them.
+  tick() {
+    if (performance.now() - this.drawn > 900) this.drawClock();
     if (this.run.asked && !this.button.disabled) set(this.button, "Kill");
     this.hints();
   }
@@ -321,7 +332,7 @@ class Panel {
 
   drawUsage(usage, points) {
     const cpus = `${Number(usage.cpus.toFixed(2))} CPU${usage.cpus === 1 ? "" : "s"}`;
-    const percent = (value) => `${Math.round(value)} % of ${cpus}`;
+    const percent = (value) => `${Math.round(value / usage.cpus)} % of ${cpus}`; // of the quota, as words.py says it
     this.cpu.draw(usage.cpu === null ? "measuring" : percent(usage.cpu), (usage.cpu ?? 0) / 100 / usage.cpus);
     const held = `${bytes(usage.memory)}${usage.limit ? ` of ${bytes(usage.limit)}` : ""}`;
     this.memory.draw(`${held}, peak ${bytes(usage.peak)}`, usage.limit ? usage.memory / usage.limit : null);
@@ -337,19 +348,26 @@ class Panel {
     gpu.draw(usage.gpu === null ? null : `${Math.round(usage.gpu)} %${gpuMemory}`, (usage.gpu ?? 0) / 100);
   }
 
-  drawLines(changed) {
-    if (!changed.size) return;
+  // Somebody scrolls up: what was left out comes above, and what is seen stays where it is.
+  drawEarlier() {
+    const below = this.pane.scrollHeight - this.pane.scrollTop;
+    this.drawLines(new Set(), true);
+    this.pane.scrollTop = this.pane.scrollHeight - below;
+  }
+
+  drawLines(changed, all = false) {
+    if (!changed.size && !all) return;
     const { lines } = this.run;
-    const keep = this.follow ? LINES : 4 * LINES; // whoever reads further up is not to lose the place
-    if (lines.length > keep) {
-      for (const [number] of lines.splice(0, lines.length - keep)) {
-        this.rows.get(number)?.remove();
-        this.rows.delete(number);
-      }
+    const still = !this.follow || this.selecting(); // whoever reads is not to lose the place
+    const keep = still ? 4 * LINES : LINES;
+    const first = still || all ? Math.max(0, lines.length - keep) : Math.max(0, lines.length - DRAWN);
+    for (const [number] of lines.slice(0, first)) {
+      this.rows.get(number)?.remove();
+      this.rows.delete(number);
     }
     let before = null;
-    let expected = 0;
-    for (const [number, stream, text, hidden] of lines) {
+    let expected = first ? lines[first - 1][0] + 1 : 0;
+    for (const [number, stream, text, hidden] of lines.slice(first)) {
       let row = this.rows.get(number);
       if (!row) {
         row = make("div", { class: `sm-line sm-${stream}` });
@@ -365,14 +383,17 @@ class Panel {
       expected = number + 1;
       before = row;
     }
+    lines.splice(0, lines.length - keep);
     this.scroll(false);
   }
 
-  scroll(forced) {
+  selecting() {
     const selection = document.getSelection();
-    const reading = selection && !selection.isCollapsed && this.pane.contains(selection.anchorNode);
-    if (!forced && (!this.follow || reading)) return;
-    this.pane.scrollTop = this.pane.scrollHeight;
+    return selection && !selection.isCollapsed && this.pane.contains(selection.anchorNode);
+  }
+
+  scroll(forced) {
+    if (forced || (this.follow && !this.selecting())) this.pane.scrollTop = this.pane.scrollHeight;
   }
 }
 

@@ -31,8 +31,13 @@ if TYPE_CHECKING:
 DELAY = 0.5
 """Seconds a run must last before it gets a panel; a quicker one only leaves its card."""
 
-INTERVAL = 0.125
-"""Seconds between two updates."""
+INTERVAL = 0.5
+"""Seconds between two updates. Each costs the browser a frame, and the tool may want all of that machine: with eight
+updates a second and animations, a panel took an eighth of what a busy tool could have done (``benchmarks/panel.py``).
+"""
+
+SOON = 0.25
+"""Seconds between two updates where the first told of usage only and the second has output."""
 
 KEYFRAME = 5.0
 """Seconds after which the whole state is sent again, for a page that was loaded in the meantime."""
@@ -57,6 +62,7 @@ class PanelView:
         self._stop: Callable[[], None] = lambda: None
         self._widget: Any = None
         self._handle: Any = None
+        self._told = False  # more than usage, with the last update
         self._began = self._sent = self._keyframe = clock()
 
     def begin(self, spec: RunSpec, stop: Callable[[], None]) -> None:
@@ -78,15 +84,18 @@ class PanelView:
             self.tick()
 
     def tick(self) -> None:
-        """Show the panel when it is time, and send what is new, eight times a second at most."""
+        """Show the panel when it is time, and send what is new, some two times a second."""
         now = self._clock()
-        if self._state is None or now - self._sent < INTERVAL:
+        if self._state is None:
+            return
+        if now - self._sent < (SOON if self._state.urgent and not self._told else INTERVAL):
             return
         if self._widget is None:
             if now - self._began >= self._delay:
                 self._show()
             return
         self._sent = now
+        self._told = self._state.urgent
         message = self._state.delta(now)
         if message:
             self._widget.send(message)

@@ -26,12 +26,8 @@ from ..text import Sanitizer, collapse, colour_after, label, without_colour
 
 LINES = 500  # kept here and in the browser
 WIDTH = 2000  # characters of one line that are shown
-BACKLOG = (
-    16_384  # bytes of output read per message; what came before them in the same tenth of a second is skipped
-)
-MESSAGE = (
-    12_000  # bytes of line text in one message: at ten a second 120 kB/s, below Jupyter's limit of 1 MB/s
-)
+BACKLOG = 32_768  # bytes of output read per message; what came before them in the same moment is skipped
+MESSAGE = 24_000  # bytes of line text in one message: at two a second 48 kB/s; Jupyter's own limit is 1 MB/s
 DRAWINGS = 4  # of one line between two messages that are looked at; the last ones cover the others
 POINTS = 240  # of the chart
 
@@ -102,6 +98,11 @@ class Pane:
             oldest = self._waiting.popleft()
             self._size -= len(oldest[1])
             self._skip(*oldest)
+
+    @property
+    def changed(self) -> bool:
+        """Whether `take` has anything to give."""
+        return bool(self._waiting or self._changed)
 
     def take(self, budget: int = MESSAGE) -> list[list[Any]]:
         """The lines that changed since the last call, the newest that fit into ``budget`` bytes, in order."""
@@ -214,6 +215,11 @@ class PanelState:
             self._notes.append(said)
             self._head_changed = True
 
+    @property
+    def urgent(self) -> bool:
+        """Whether there is more to tell than usage, which may wait a little."""
+        return self._head_changed or self.pane.changed
+
     def head(self, now: float) -> dict[str, Any]:
         """The header. ``elapsed`` counts from the tool's start, before it from the first event."""
         elapsed = 0.0 if self._since is None else now - self._since
@@ -239,7 +245,7 @@ class PanelState:
         return message
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """Everything, for a browser that knows nothing yet; at most about 24 kB."""
+        """Everything, for a browser that knows nothing yet; at most about 40 kB."""
         return {
             "head": self.head(now),
             "lines": self.pane.tail(),

@@ -158,7 +158,7 @@ def pull_line(event: Pulling) -> Text:
 
 
 def usage_line(skill: str, elapsed: float, usage: Usage | None) -> Text:
-    """``ffmpeg 12 s · CPU 187 % of 2 · memory 120 MiB of 512 MiB · network …``."""
+    """``ffmpeg 12 s · CPU 94 % of 2 CPUs · memory 120 MiB of 512 MiB · network …``."""
     from rich.text import Text
 
     line = Text.assemble((label(skill), "bold"), f" {words.duration(round(elapsed, 1))}")

@@ -188,8 +188,8 @@ def of_limit(used: int, limit: int | None) -> str:
 
 
 def percent_of(percent: float, cpus: float) -> str:
-    """CPU use where 100 is one CPU: ``187 % of 2 CPUs``."""
-    return f"{percent:.0f} % of {cpus:g} CPU{'' if cpus == 1 else 's'}"
+    """A share of the quota: ``94 % of 2 CPUs``, from ``percent`` where 100 is one CPU, and the quota in CPUs."""
+    return f"{percent / cpus:.0f} % of {cpus:g} CPU{'' if cpus == 1 else 's'}"
 
 
 def figures_now(usage: Usage) -> list[tuple[str, str]]:

@@ -392,6 +392,8 @@ def test_stop_in_the_middle_of_a_flood(flooded: Notebook) -> None:
     endless = "import sys\nwhile True: sys.stdout.buffer.write(b'z' * 79 + b'\\n')"
     page.put(3, f"%%skill python-runner\n{endless}")
     page.start(3)
+    expect(page.panel(3).locator(".sm-line").nth(40)).to_be_attached(timeout=20_000)
+    page.panel(3).get_by_role("log").evaluate("pane => { pane.scrollTop = 0 }")
     expect(page.panel(3).locator("[data-skipped]").first).to_be_attached(timeout=20_000)
     asked = time.monotonic()
     page.stop(3).click()

@@ -406,7 +406,7 @@ def test_the_chart_is_sound_and_small() -> None:
     picture = chart.svg(samples(600), 512 * MIB)
     root = ET.fromstring(picture)
     assert root.tag.endswith("svg")
-    assert "up to 156 % of 2 CPUs" in "".join(root.itertext())
+    assert "up to 78 % of 2 CPUs" in "".join(root.itertext())
     assert "up to 139 MiB of 512 MiB" in "".join(root.itertext())
     assert len(picture) < 20_000
     assert chart.svg(samples(2)) == ""

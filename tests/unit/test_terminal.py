@@ -317,7 +317,7 @@ def test_the_terminal_shows_each_line_whole(terminal: Terminal) -> None:
     seen = re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
     assert "━" in seen
     assert "of 64 MiB · 1 of 2 layers" in seen
-    assert re.search(r"tool 5\.\d s · CPU 150 % of 2 CPUs · memory 100 MiB of 512 MiB", seen)
+    assert re.search(r"tool 5\.\d s · CPU 75 % of 2 CPUs · memory 100 MiB of 512 MiB", seen)
 
 
 def test_the_live_line_never_wraps(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
