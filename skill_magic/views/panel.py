@@ -15,6 +15,7 @@ import functools
 import shlex
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,18 @@ updates a second and animations, a panel took an eighth of what a busy tool coul
 
 SOON = 0.25
 """Seconds between two updates where the first told of usage only and the second has output."""
+
+LEFT = 20
+"""Ended runs whose widget is left open, with a few words in place of the panel, for a page that was loaded while the
+run went on: no front end brings it the card, since only the page that started the cell knows the display's id."""
+
+WORDS = 2000
+"""Characters that such a page is told; programs that execute notebooks save them with the notebook."""
+
+_AFTER = """export default { render({ model, el }) {
+  el.style.cssText = "white-space: pre-wrap; font: 12px/1.45 monospace; padding: 4px 0";
+  el.textContent = model.get("snapshot").ended;
+} };"""
 
 KEYFRAME = 5.0
 """Seconds after which the whole state is sent again, for a page that was loaded in the meantime."""
@@ -106,12 +119,16 @@ class PanelView:
 
     def finish(self, result: RunResult) -> None:
         """Put the card where the panel is, or show it where there was none."""
-        self._replace(card.bundle(result))
+        words = card.text(result)
+        if len(words) > WORDS:
+            words = card.text(result, output=False)[:WORDS] + "\n  the output is in the result"
+        self._replace(card.bundle(result), words)
 
     def error(self, error: BaseException) -> None:
         """Leave one line where the panel was; the error itself is shown by whoever raises it."""
         if self._handle is not None and self._state is not None:
-            self._replace(card.notice(self._name, "did not run"))
+            bundle = card.notice(self._name, "did not run")
+            self._replace(bundle, bundle["text/plain"])
 
     def _show(self) -> None:
         assert self._state is not None  # noqa: S101  (begin comes first)
@@ -126,7 +143,7 @@ class PanelView:
         self._sent = self._keyframe = now
         _free_replies(self._widget.comm)
 
-    def _replace(self, bundle: dict[str, Any]) -> None:
+    def _replace(self, bundle: dict[str, Any], words: str) -> None:
         from IPython.display import display
 
         if self._handle is None:
@@ -135,7 +152,7 @@ class PanelView:
         else:
             self._handle.update(bundle, raw=True)
         if self._widget is not None:
-            _close(self._widget)
+            _retire(self._widget, words)
         self._widget = self._handle = None
 
     def _on_message(self, widget: Any, content: Any, buffers: Any) -> None:
@@ -171,13 +188,21 @@ def _shown_in(cell: dict[str, Any]) -> Iterator[None]:
         publisher.unregister_hook(mark)
 
 
-def _close(widget: Any) -> None:
-    # Programs that execute notebooks (nbclient) keep the last state that a widget's messages told them, also
-    # of a closed one, and write it to the file: 25 kB a run. Browsers do not read the message that closes.
-    if widget.comm is not None:  # Widget.close_all() may have come first
-        widget.comm.close(data={"state": {"_esm": "", "_css": "", "snapshot": {}}})
-    widget.layout.close()
-    widget.close()
+_left: deque[Any] = deque()
+
+
+def _retire(widget: Any, words: str) -> None:
+    """Leave ``words`` in the widget, and close the oldest of those that were left so."""
+    if widget.comm is None:
+        return  # Widget.close_all() came first
+    # Programs that execute notebooks (nbclient) write a widget's last state to the file: the panel's would be 25 kB.
+    with widget.hold_sync():
+        widget._esm, widget._css, widget.snapshot = _AFTER, "", {"ended": words}
+    _left.append(widget)
+    while len(_left) > LEFT:
+        oldest = _left.popleft()
+        oldest.layout.close()
+        oldest.close()
 
 
 def _free_replies(comm: Any) -> None:

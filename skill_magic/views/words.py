@@ -203,7 +203,8 @@ def figures_now(usage: Usage) -> list[tuple[str, str]]:
     if usage.block_in or usage.block_out:
         found.append(("disk", f"{size(usage.block_in)} read, {size(usage.block_out)} written"))
     if usage.gpu_percent is not None:
-        found.append(("GPU", f"{usage.gpu_percent:.0f} %"))
+        held = f", {size(usage.gpu_memory)}" if usage.gpu_memory is not None else ""
+        found.append(("GPU", f"{usage.gpu_percent:.0f} %{held}"))
     return found
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect
 
@@ -22,11 +22,18 @@ SETTINGS = {
 }
 
 
-class Lab:
-    """A JupyterLab server with its own configuration, whose files lie in ``root``."""
+IPYKERNEL_6 = "ipykernel-6"
+"""The name of a kernel with the older ipykernel; scripts/test puts that beside the environment's own."""
 
-    def __init__(self, base: Path, browser: Browser) -> None:
+OVERLAY = Path(__file__).resolve().parent.parent.parent / "build" / IPYKERNEL_6
+
+
+class Lab:
+    """A JupyterLab (or Notebook 7) server with its own configuration, whose files lie in ``root``."""
+
+    def __init__(self, base: Path, browser: Browser, *, app: Literal["lab", "notebook"] = "lab") -> None:
         self.browser = browser
+        self._app = app
         self.root = base / "notebooks"
         self.home = base / "home"
         self.root.mkdir()
@@ -35,6 +42,18 @@ class Lab:
             file = self.home / "lab/@jupyterlab" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
+        kernel = self.home / "data/kernels" / IPYKERNEL_6 / "kernel.json"
+        kernel.parent.mkdir(parents=True)
+        kernel.write_text(
+            json.dumps(
+                {
+                    "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                    "display_name": IPYKERNEL_6,
+                    "language": "python",
+                    "env": {"PYTHONPATH": str(OVERLAY)},
+                }
+            )
+        )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -45,7 +64,7 @@ class Lab:
                 *(
                     sys.executable,
                     "-m",
-                    "jupyterlab",
+                    "jupyterlab" if app == "lab" else "notebook",
                     "--no-browser",
                     "--allow-root",
                     "--expose-app-in-browser",
@@ -102,7 +121,7 @@ class Lab:
             self._server.wait()
         self._log.close()
 
-    def write(self, name: str, *cells: str) -> Path:
+    def write(self, name: str, *cells: str, kernel: str = "python3") -> Path:
         """A new notebook with these code cells."""
         code: list[dict[str, Any]] = [
             {
@@ -115,7 +134,7 @@ class Lab:
             }
             for number, source in enumerate(cells)
         ]
-        metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        metadata = {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}}
         path = self.root / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"cells": code, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
@@ -144,7 +163,8 @@ class Lab:
                 "framereceived", lambda data: received.append((time.monotonic(), len(data)))
             ),
         )
-        page.goto(f"{self.url}/doc/tree/{path.relative_to(self.root)}?reset")
+        where = "doc/tree" if self._app == "lab" else "notebooks"
+        page.goto(f"{self.url}/{where}/{path.relative_to(self.root)}?reset")
         notebook = Notebook(page, path, received)
         if kernel:
             notebook.wait_for_kernel()
@@ -176,7 +196,8 @@ class Notebook:
         dialog.dismiss()
 
     def _note(self, request: Request) -> None:
-        if not request.url.startswith((self.page.url.partition("/doc/")[0], "data:", "blob:")):
+        server = "/".join(self.page.url.split("/")[:3])
+        if not request.url.startswith((server, "data:", "blob:")):
             self.faults.append(f"request: {request.url}")
 
     def wait_for_kernel(self) -> None:
@@ -252,7 +273,9 @@ class Notebook:
         return json.loads(self.path.read_text())
 
     def close(self) -> None:
-        """Close the page and shut its kernel down."""
+        """Close the page and shut its kernel down; nothing, where the page has been closed already."""
+        if self.page.is_closed():
+            return
         self.page.evaluate(
             "async () => { await window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown() }"
         )

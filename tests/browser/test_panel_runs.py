@@ -9,45 +9,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from .lab import Lab, Notebook, outputs
+from .lab import Lab, Notebook
 from .registry import Registry
+from .runs import LOAD, MIME, Open, card, left, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
-
-Open = Callable[..., Notebook]
-LOAD = "%load_ext skill_magic"
-MIME = "application/vnd.skill-magic.run+json"
-
-
-def started(notebook: Open, *cells: str, name: str = "notebook") -> Notebook:
-    """A notebook with the extension loaded, whose last cell is running with its panel there."""
-    page = notebook(LOAD, *cells, name=name)
-    for cell in range(len(cells)):
-        page.run(cell)
-    page.start(len(cells))
-    expect(page.panel(len(cells))).to_be_visible(timeout=20_000)
-    return page
-
-
-def card(saved: Any, cell: int) -> dict[str, Any]:
-    """The one card among the outputs of a cell."""
-    [found] = [output["data"] for output in outputs(saved, cell) if MIME in output.get("data", {})]
-    return {mime: "".join(value) if isinstance(value, list) else value for mime, value in found.items()}
-
-
-def left(project: Path) -> str:
-    """The containers that were started for this directory and are still there."""
-    mark = f"label=skill-magic.directory={project}"
-    return subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", mark], check=True, capture_output=True, text=True
-    ).stdout
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from skill_magic.engine import cgroup
 from skill_magic.engine.channel import LIMIT, Channel
 from skill_magic.engine.ending import ended_state, exit_code_of, finished, seconds
 from skill_magic.engine.failures import unknown_user
-from skill_magic.engine.gpu import parse
+from skill_magic.engine.gpu import Gpu, parse
 from skill_magic.engine.images import _fits, facts_of
 from skill_magic.engine.passwd import with_line
 from skill_magic.engine.progress import Progress
@@ -20,7 +20,7 @@ from skill_magic.engine.pull import image_error
 from skill_magic.engine.stream import Demultiplexer, pieces
 from skill_magic.errors import EngineError, ImageError
 from skill_magic.events import Note, Output
-from skill_magic.spec import RunSpec
+from skill_magic.spec import Gpus, RunSpec
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -279,6 +279,47 @@ def test_lines_of_nvidia_smi() -> None:
     assert parse("0, 37, 1024\n") == (0, 37.0, 1 << 30)
     assert parse("1, [N/A], 5\n") is None
     assert parse("") is None
+
+
+SMI = """#!/bin/sh
+echo "$$ $*" >"{record}"
+while :; do
+  printf '0, 40, 1000\\n1, 60, 2000\\n2, [N/A], 9\\n'
+  sleep 0.05
+done
+"""
+
+
+def test_gpus_are_read_from_a_program_that_repeats_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in that says what nvidia-smi says: no GPU is on the machines that test this."""
+    program, record = tmp_path / "nvidia-smi", tmp_path / "record"
+    program.write_text(SMI.format(record=record))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    for gpus, wanted in (
+        (Gpus(-1), (50.0, 3000 << 20)),
+        (Gpus(1), (40.0, 1000 << 20)),
+        (Gpus(device_ids=("0", "1")), (50.0, 3000 << 20)),
+    ):
+        meter = Gpu(gpus)
+        until = time.monotonic() + 10
+        while meter.latest() != wanted:
+            assert time.monotonic() < until, meter.latest()
+            time.sleep(0.01)
+        meter.close()
+        pid, _, options = record.read_text().partition(" ")
+        assert "--query-gpu=index,utilization.gpu,memory.used --format=csv,noheader,nounits" in options
+        assert ("--id=0,1" in options) is bool(gpus.device_ids)
+        assert not Path(f"/proc/{pid}").exists(), "it ends with the run"
+
+
+def test_without_nvidia_smi_nothing_is_said_of_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    meter = Gpu(Gpus(-1))
+    assert meter.latest() is None
+    meter.close()
 
 
 @pytest.mark.parametrize("version", [1, 2])
