@@ -64,6 +64,11 @@ class Handle:
             _stopped_at_exit.discard(self)
 
     @property
+    def spec(self) -> RunSpec:
+        """What it runs."""
+        return self._spec
+
+    @property
     def skill(self) -> str:
         """The skill's name."""
         return self._spec.skill

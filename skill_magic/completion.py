@@ -48,7 +48,7 @@ def complete(
 def _candidates(
     words: list[str], fragment: str, names: Callable[[], Iterable[str]], directory: Callable[[], Path]
 ) -> list[str]:
-    from .command.grammar import OPTIONS, VERBS, WITH_ARGUMENTS
+    from .command.grammar import OPTIONS, PULL, VERBS, WITH_ARGUMENTS
 
     takes_value = {
         name for option in OPTIONS.values() if option.value for name in (option.long, option.short)
@@ -60,12 +60,14 @@ def _candidates(
     ]
     verb = plain[0] if plain and plain[0] in VERBS else "run"
     if words and words[-1] in takes_value:
+        if words[-1] == "--pull":
+            return list(PULL)
         return _files(fragment, directory()) if words[-1] in ("--manifest", "-m") else []
     if fragment.startswith("-"):
         known = [option for option in OPTIONS.values() if not option.verbs or verb in option.verbs]
         return sorted(["--help", *(option.long for option in known)])
     if not plain:
-        return [*sorted(names()), *VERBS]
+        return [*sorted(names()), *(name for name, verb in VERBS.items() if not verb.reserved)]
     if plain[0] in VERBS and len(plain) == 1:
         if verb in _TAKES_SKILL:
             return sorted(names())

@@ -71,8 +71,11 @@ def _limit(fault: Callable[[str], values.Fault | None]) -> Callable[[str], str]:
     return read
 
 
+PULL = ("missing", "never", "always")
+
+
 def _pull(text: str) -> str:
-    if text not in ("missing", "never", "always"):
+    if text not in PULL:
         raise ValueError("missing, never or always")
     return text
 

@@ -13,6 +13,7 @@ from . import session
 from .failures import translate
 from .removal import remove as _remove
 from .session import LABEL
+from .stopper import steps
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -96,7 +97,7 @@ def find(engine: Engine, name: str) -> Container:
 
 
 def stop(engine: Engine, name: str) -> Container:
-    """End a run of ours: SIGINT, SIGTERM, SIGKILL within two seconds. Its own process, if any, sees it end.
+    """End a run of ours, by the signals and times of :mod:`.stopper`. Its own process, if any, sees it end.
 
     :raises EngineError: no such run, or the engine refused.
     """
@@ -107,7 +108,8 @@ def stop(engine: Engine, name: str) -> Container:
         return one
     import docker.errors
 
-    for signal, grace in (("SIGINT", 0.7), ("SIGTERM", 0.6), ("SIGKILL", 2.0)):
+    plan = _steps(engine, one.id)
+    for (after, signal), (until_next, _) in zip(plan, (*plan[1:], (plan[-1][0] + 2.0, "")), strict=True):
         with translate(f"stop {one.name}"):
             try:
                 engine.api.kill(one.id, signal)
@@ -117,7 +119,7 @@ def stop(engine: Engine, name: str) -> Container:
                 if error.status_code != 409:
                     raise
                 break  # it does not run
-        until = time.monotonic() + grace
+        until = time.monotonic() + until_next - after
         while time.monotonic() < until and _running(engine, one.id):
             time.sleep(0.05)
         if not _running(engine, one.id):
@@ -125,6 +127,20 @@ def stop(engine: Engine, name: str) -> Container:
     if one.orphan:
         remove(engine, one.id)
     return one
+
+
+def _steps(engine: Engine, container: str) -> tuple[tuple[float, str], ...]:
+    import docker.errors
+
+    if engine.podman:  # gives every container a time of its own
+        return steps(None, None)
+    try:
+        config = engine.api.inspect_container(container)["Config"]
+    except docker.errors.APIError:
+        return steps(None, None)
+    # The signal alone may be the image's own, which says nothing of how a person wants to stop it.
+    timeout = config.get("StopTimeout")
+    return steps(config.get("StopSignal") if timeout is not None else None, timeout)
 
 
 def remove(engine: Engine, name: str) -> Container:

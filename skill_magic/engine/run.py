@@ -30,8 +30,8 @@ __all__ = ["Run"]
 Reason = Literal["stopped", "timeout", "killed"]
 
 STOP_LIMIT = 15.0
-"""Seconds after a stop when an engine that answers, but has not brought the run to its end, counts as
-lost."""
+"""Seconds after the last signal of a stop when an engine that answers, but has not brought the run to its end,
+counts as lost."""
 
 CLOSE_LIMIT = 5.0
 """Seconds that :meth:`Run.close` waits by default."""
@@ -140,7 +140,8 @@ class Run:
         return event
 
     def stop(self, state: Reason = "stopped") -> None:
-        """End the run: SIGINT, then SIGTERM, then SIGKILL, within two seconds. Called again, SIGKILL at once.
+        """End the run: SIGINT, then SIGTERM, then SIGKILL, within two seconds, or as the skill's `--stop-signal` and
+        `--stop-timeout` have it. Called again, SIGKILL at once.
 
         Returns at once, from any thread; the events go on to their end.
         """
@@ -181,6 +182,8 @@ class Run:
     def _despair(self) -> None:
         # An engine that hangs in a call (create, start) leaves the thread there; the person must not wait
         # with it.
-        if self._stop_time is None or time.monotonic() - self._stop_time < STOP_LIMIT or self._life.over:
+        if self._stop_time is None or self._life.over:
+            return
+        if time.monotonic() - self._stop_time < self._stopper.grace + STOP_LIMIT:
             return
         self._life.lose(lost())

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..events import State
+    from ..spec import RunSpec
     from .channel import Channel
     from .connect import Engine
 
-__all__ = ["Stopper"]
+__all__ = ["Stopper", "steps"]
 
 STEPS = ((0.0, "SIGINT"), (0.7, "SIGTERM"), (1.3, "SIGKILL"))
 """Seconds after the stop and the signal sent then; what is left of two seconds is for the container's
 removal."""
+
+GRACE = 1.3
+"""Seconds until SIGKILL for a skill that names its signal (`--stop-signal`) but no time."""
 
 RETRY = 0.05
 
@@ -24,9 +28,18 @@ CALL = 1.0
 """Seconds that one signal may take to be taken."""
 
 
+def steps(signal: str | None, timeout: int | None) -> tuple[tuple[float, str], ...]:
+    """Seconds after the stop and the signals sent then, for a skill's `--stop-signal` and `--stop-timeout`: as Docker
+    has it, one signal, that time to close its files, then SIGKILL. Where it names neither, :data:`STEPS`."""
+    if signal is None and timeout is None:
+        return STEPS
+    return (0.0, signal or "SIGINT"), (GRACE if timeout is None else float(timeout), "SIGKILL")
+
+
 class Stoppable(Protocol):
     """What a stopper needs of a container's life."""
 
+    spec: RunSpec
     container: str | None
     channel: Channel
     running: threading.Event
@@ -44,6 +57,8 @@ class Stopper:
         self.state: State | None = None
         """Why the run was stopped, ``None`` as long as it was not."""
         self._signalled = False
+        self._sent = ""
+        self._steps = steps(life.spec.stop_signal, life.spec.stop_timeout)
         self._sending = threading.Lock()
 
     @property
@@ -51,6 +66,23 @@ class Stopper:
         """The reason for the tool's end where the engine took a signal of ours, so that it is our doing."""
         with self._sending:  # the tool may be quicker to end than the engine to say that it took the signal
             return self.state if self._signalled else None
+
+    @property
+    def grace(self) -> float:
+        """Seconds from the stop to SIGKILL."""
+        return self._steps[-1][0]
+
+    @property
+    def harsher(self) -> str:
+        """What to tell the person where the first signal was not enough and nobody asked for more; else empty."""
+        first, sent = self._steps[0][1], self._sent
+        if self._kill.is_set() or sent in ("", first):
+            return ""
+        after = next(after for after, signal in self._steps if signal == sent)
+        return (
+            f"it had not ended {after:g} s after {first} and was sent {sent}: a file that it was writing may be "
+            "incomplete; --stop-timeout=SECONDS in extra_args gives it longer"
+        )
 
     def stop(self, state: State) -> None:
         """Begin, or kill at once where it has begun."""
@@ -70,7 +102,7 @@ class Stopper:
             if self._life.ended.is_set():
                 return
         offset = time.monotonic() - begun
-        for after, signal in STEPS:
+        for after, signal in self._steps:
             while not self._life.ended.is_set():
                 left = begun + offset + after - time.monotonic()
                 if left <= 0 or self._kill.is_set():
@@ -101,3 +133,5 @@ class Stopper:
             url = f"{api.base_url}/v{api.api_version}/containers/{container}/kill"
             with api.post(url, params={"signal": signal}, timeout=CALL) as answer:
                 self._signalled = self._signalled or answer.ok
+                if answer.ok:
+                    self._sent = signal

@@ -25,12 +25,38 @@ NOTEBOOK_TAIL = 2000
 
 def ps(command: Command, door: Door) -> Answer:
     """What runs, and what was kept."""
-    found = engine.containers(road.connect(door.host), door.host)
+    found = list(engine.containers(road.connect(door.host), door.host))
+    found += _begun({one.name for one in found}, door)
     if not found:
         return Answer([Text("nothing runs and nothing is kept")], [])
     now = time.time()
     rows = [(one.name, one.skill, _state(one), _age(now - one.created), one.directory) for one in found]
     return Answer([Table(("run", "skill", "state", "age", "directory"), rows)], [_data(one) for one in found])
+
+
+def _begun(known: set[str], door: Door) -> list[Container]:
+    """Background runs of this process of which the engine has no container yet."""
+    from ..engine import Container
+
+    return [
+        Container(
+            id="",
+            name=handle.name,
+            skill=handle.skill,
+            image=handle.spec.image,
+            state="created",
+            status="",
+            created=time.time(),
+            directory=str(handle.spec.directory),
+            user=str(door.host.uid),
+            alive=True,
+            ours=True,
+            keep=False,
+            remove=True,
+        )
+        for handle in _handles()
+        if handle.id is None and not handle.done and handle.name not in known
+    ]
 
 
 def stop(command: Command, door: Door) -> Answer:

@@ -22,7 +22,8 @@ MIME = "application/vnd.skill-magic.run+json"
 COMMAND_LIMIT = 4000
 """Characters of a command line that are shown."""
 
-_GOOD, _BAD, _WARN, _GREY = "#2e9e5b", "#d64545", "#c98a1b", "#808080"
+# As much contrast as one colour can have on a white and on a black page (`colour.readable`).
+_GOOD, _BAD, _WARN, _GREY = "#288d50", "#d64545", "#a67114", "#7c7c7c"
 _COLOURS = {"finished": _GOOD, "stopped": _WARN, "timeout": _WARN, "lost": _GREY}
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:12px"
 _SMALL = "font-size:11px;opacity:0.75"
@@ -174,7 +175,7 @@ def _details(result: RunResult) -> str:
     line = _cut(plain(result.command_line))
     return (
         f'<details style="{_PART}"><summary style="{_SMALL}">as a docker run line</summary>'
-        f'<pre style="{_LINE};background:transparent">{_escape(line)}</pre></details>'
+        f'<pre style="{_LINE};background:transparent">{transcript.one_line(_escape(line))}</pre></details>'
     )
 
 

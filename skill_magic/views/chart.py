@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 POINTS = 240
 """Points per line; more samples are thinned, each keeping the largest of those it stands for."""
 
-CPU_COLOUR = "#3b82c4"
-MEMORY_COLOUR = "#b7791f"
-INK = "#808080"
+CPU_COLOUR = "#3a7fc0"
+MEMORY_COLOUR = "#a96f1c"
+INK = "#7c7c7c"
 
 WIDTH, HEIGHT = 640, 92  # of the whole picture, in its own units
 _PLOT_WIDTH, _TOP, _PLOT_HEIGHT = 304, 22, 52

@@ -110,7 +110,7 @@ function paint(text) {
 function coloured(text, style) {
   const [ink, paper] = style.inverse ? [style.paper ?? "paper", style.ink ?? "ink"] : [style.ink, style.paper];
   const element = make("span", {}, text);
-  for (const name of ["bold", "faint", "italic", "underline"]) if (style[name]) element.classList.add(`sm-${name}`);
+  for (const name of ["bold", "faint", "italic", "underline", "strike"]) if (style[name]) element.classList.add(`sm-${name}`);
   if (ink !== undefined) element.style.color = paper === undefined ? legible(ink) : colour(ink);
   if (paper !== undefined) element.style.backgroundColor = colour(paper);
   return element;
@@ -132,7 +132,13 @@ function legible(code) {
 
 function sgr(before, codes) {
   let style = { ...before };
-  const list = codes.split(/[;:]/).map(Number);
+  // Parameters with colons are one each: 38:2::R:G:B is a colour, 4:3 a wavy underline.
+  const list = codes.split(";").flatMap((part) => {
+    const [name, ...more] = part.split(":").map(Number);
+    if (!more.length || name === 58) return name === 58 && more.length ? [] : [name];
+    if (name === 38 || name === 48) return [name, more[0], ...(more[0] === 2 ? more.slice(-3) : more.slice(1, 2))];
+    return [name === 4 && more[0] === 0 ? 24 : name];
+  });
   while (list.length) {
     const code = list.shift();
     if (code === 0) style = {};
@@ -141,16 +147,19 @@ function sgr(before, codes) {
     else if (code === 3) style.italic = true;
     else if (code === 4) style.underline = true;
     else if (code === 7) style.inverse = true;
+    else if (code === 9) style.strike = true;
     else if (code === 22) style.bold = style.faint = false;
     else if (code === 23) style.italic = false;
     else if (code === 24) style.underline = false;
     else if (code === 27) style.inverse = false;
+    else if (code === 29) style.strike = false;
     else if (code === 39) delete style.ink;
     else if (code === 49) delete style.paper;
     else if (code >= 30 && code < 38) style.ink = code - 30;
     else if (code >= 40 && code < 48) style.paper = code - 40;
     else if (code >= 90 && code < 98) style.ink = code - 82;
     else if (code >= 100 && code < 108) style.paper = code - 92;
+    else if (code === 58) list.splice(0, list.shift() === 2 ? 3 : 1); // the colour of an underline
     else if (code === 38 || code === 48) {
       const kind = list.shift();
       const values = list.splice(0, kind === 2 ? 3 : 1).map((value) => Math.min(255, value | 0));
@@ -175,6 +184,7 @@ class Meter {
     this.element.hidden = words === null;
     if (words === null) return;
     set(this.words, words);
+    this.element.title = words; // a narrow window cuts it
     if (share === null) return;
     if (!this.bar.isConnected) this.words.after(this.bar);
     const percent = Math.max(0, Math.min(100, 100 * share));
@@ -213,6 +223,18 @@ class Chart {
   }
 }
 
+// While `element` has the focus, these keys are its own and all others JupyterLab's. JupyterLab looks for the attribute
+// when a key reaches the document; the window has it before.
+function claim(element, keys) {
+  const mine = (event) => {
+    if (!element.isConnected) window.removeEventListener("keydown", mine, true);
+    const taken = keys.includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey;
+    element.toggleAttribute("data-lm-suppress-shortcuts", taken);
+  };
+  element.addEventListener("focus", () => window.addEventListener("keydown", mine, true));
+  element.addEventListener("blur", () => window.removeEventListener("keydown", mine, true));
+}
+
 class Panel {
   constructor(run, stop) {
     this.run = run;
@@ -222,7 +244,7 @@ class Panel {
 
     this.state = make("span", { class: "sm-state", role: "status" });
     this.elapsed = make("span", { class: "sm-elapsed", role: "timer", "aria-label": "elapsed" });
-    this.button = make("button", { type: "button", class: "sm-stop", "data-lm-suppress-shortcuts": "true" }, "Stop");
+    this.button = make("button", { type: "button", class: "sm-stop" }, "Stop");
     this.hint = make("span", { class: "sm-hint" });
     this.skill = make("strong");
     this.image = make("div", { class: "sm-image" });
@@ -231,7 +253,6 @@ class Panel {
     this.pull = new Meter("pulling", "sm-pull", "progressbar");
     this.pane = make("div", {
       class: "sm-output", role: "log", "aria-label": "output", "aria-live": "off", tabindex: "0",
-      "data-lm-suppress-shortcuts": "true",
     });
     this.latest = make("button", { type: "button", class: "sm-latest" }, "↓ latest");
     this.cpu = new Meter("CPU", "sm-cpu");
@@ -251,7 +272,10 @@ class Panel {
     );
 
     this.button.addEventListener("click", () => this.press());
-    this.latest.addEventListener("click", () => this.scroll(true));
+    this.latest.addEventListener("click", () => {
+      this.scroll(true);
+      this.pane.focus({ preventScroll: true }); // the button goes, and the keyboard is not to be lost with it
+    });
     this.pane.addEventListener("scroll", () => {
       const followed = this.follow;
       this.follow = this.pane.scrollHeight - this.pane.scrollTop - this.pane.clientHeight < 8;
@@ -260,6 +284,12 @@ class Panel {
       if (followed) this.drawEarlier();
     });
     this.latest.hidden = true;
+    // A pane that was not on the page, or was hidden, has no tail to stand at: it finds it when it is seen.
+    this.seen = new ResizeObserver(() => this.scroll(false));
+    this.seen.observe(this.pane);
+    claim(this.pane, ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " "]);
+    claim(this.button, ["Enter", " "]);
+    claim(this.latest, ["Enter", " "]);
     this.drawn = 0;
     this.timer = setInterval(() => this.tick(), 500);
     run.views.add(this);
@@ -268,6 +298,7 @@ class Panel {
 
   remove() {
     clearInterval(this.timer);
+    this.seen.disconnect();
     this.run.views.delete(this);
   }
 
@@ -278,8 +309,8 @@ class Panel {
       this.run.tell();
     };
     Promise.resolve(this.stop()).catch(failed);
+    this.button.disabled = true; // before all views are drawn, which say what it says
     this.run.tell();
-    this.button.disabled = true;
     setTimeout(() => (this.button.disabled = false), PATIENCE);
   }
 
@@ -289,8 +320,10 @@ class Panel {
     this.element.dataset.phase = phase;
     this.element.setAttribute("aria-label", `${head.skill}, ${phase}`);
     set(this.skill, head.skill);
-    set(this.image, head.image);
-    set(this.command, head.command);
+    for (const [element, text] of [[this.image, head.image], [this.command, head.command]]) {
+      set(element, text);
+      element.title = text; // a narrow window cuts it
+    }
     set(this.state, problem || (phase === "stopping" ? "stopping…" : phase));
     set(this.notes, head.notes.join("\n"));
     const can = this.stop !== null;
@@ -360,7 +393,7 @@ class Panel {
     const { lines } = this.run;
     const still = !this.follow || this.selecting(); // whoever reads is not to lose the place
     const keep = still ? 4 * LINES : LINES;
-    const first = still || all ? Math.max(0, lines.length - keep) : Math.max(0, lines.length - DRAWN);
+    const first = still || all ? 0 : Math.max(0, lines.length - DRAWN);
     for (const [number] of lines.slice(0, first)) {
       this.rows.get(number)?.remove();
       this.rows.delete(number);
@@ -383,7 +416,13 @@ class Panel {
       expected = number + 1;
       before = row;
     }
-    lines.splice(0, lines.length - keep);
+    if (still && lines.length > keep) {
+      // Neither what is read nor the tail goes, but what lies between them.
+      for (const [number] of lines.splice(keep - LINES, lines.length - keep)) {
+        this.rows.get(number)?.remove();
+        this.rows.delete(number);
+      }
+    } else lines.splice(0, lines.length - keep);
     this.scroll(false);
   }
 

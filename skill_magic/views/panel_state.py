@@ -22,7 +22,9 @@ from collections import deque
 from typing import Any
 
 from ..events import Event, Note, Output, Pulling, Started, Usage
+from ..media import binary
 from ..text import Sanitizer, collapse, colour_after, label, without_colour
+from . import words
 
 LINES = 500  # kept here and in the browser
 WIDTH = 2000  # characters of one line that are shown
@@ -72,6 +74,8 @@ class _Stream:
         self.sanitizer = Sanitizer()
         self.line: Line | None = None  # the line without an end yet
         self.colour = ""  # SGR sequences in force, repeated at the start of each line
+        self.binary: bool | None = None  # whether it is no text, by the first that came of it
+        self.size = 0  # of it, then
 
 
 class Pane:
@@ -87,6 +91,12 @@ class Pane:
 
     def feed(self, stream: str, data: bytes) -> None:
         """Take what the tool wrote. Costs a count of newlines at any rate; `take` does the reading."""
+        state = self._streams[stream]
+        if state.binary is None:
+            state.binary = binary(data)
+        if state.binary:
+            self._count(state, stream, len(data))
+            return
         if len(data) > BACKLOG:
             while self._waiting:
                 self._skip(*self._waiting.popleft())
@@ -126,6 +136,14 @@ class Pane:
                 self._end(state, stream)
             self._write(state, stream, rest)
         self._size = 0
+
+    def _count(self, state: _Stream, stream: str, size: int) -> None:
+        if state.line is None:
+            self._read()  # what the other stream wrote before
+        state.size += size
+        line = state.line or self._begin(state, stream)
+        line.over = words.binary(state.size)
+        self._changed[line.number] = line
 
     def _write(self, state: _Stream, stream: str, text: str) -> None:
         first, *others = text.split("\r")

@@ -34,7 +34,7 @@ LINKED = 64 * 1024 * 1024
 PIXELS = 50_000_000
 """A file or picture larger than this is listed, not shown: opening a notebook must not cost so much."""
 
-_LINK = "#3b82c4"
+_LINK = "#3a7fc0"
 _FAINT = "font-size:11px;opacity:0.7"
 _FRAME = "max-width:100%;border-radius:4px;border:1px solid rgba(127,127,127,0.35)"
 

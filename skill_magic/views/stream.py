@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 INTERVAL = 0.1
 """Seconds between two writes of text: a notebook gets a message for each."""
 
+ORDERED = 20
+"""Changes between the two streams in one write up to which a notebook shows them in the order they came: each is a
+message."""
+
 NOTEBOOK_CHARACTERS = 256 * 1024
 NOTEBOOK_LINES = 5000
 """What goes into a notebook before only the end is still shown."""
@@ -82,6 +86,8 @@ class StreamView(QuietView):
         self._end: Shown | None = None
         self._binary: dict[StreamName, int] = {}  # bytes of what is no text, which a notebook is not given
         self._begun: set[StreamName] = set()
+        self._ordered = True
+        self._written_last: StreamName = "stdout"
         self._open = False  # the last text did not end its line
         self._said: set[str] = set()
         self._pulled: Pulling | None = None
@@ -125,7 +131,9 @@ class StreamView(QuietView):
         """Write what waits."""
         self._written = time.monotonic()
         pending, self._pending, self._waiting = self._pending, [], 0
-        for name, text in _merged(pending):
+        merged = _merged(pending)
+        self._ordered = len(merged) <= ORDERED
+        for name, text in merged:
             if "\r" in text:  # of drawings that nobody had time to see, the last ones are enough
                 text = _OVERDRAWN.sub("", text)
             if self._kinds[name] == "notebook":
@@ -212,9 +220,15 @@ class StreamView(QuietView):
 
     def _write(self, name: StreamName, text: str) -> None:
         stream = self._streams[name]
-        stream.write(text)
-        if self._kinds[name] != "notebook":  # a notebook's stream sends five times a second by itself
+        if self._kinds[name] != "notebook":
+            stream.write(text)
             stream.flush()
+        else:  # a notebook's stream sends five times a second by itself, and each of the two on its own
+            other = self._streams["stderr" if name == "stdout" else "stdout"]
+            if name != self._written_last and self._ordered:
+                other.flush()
+            stream.write(text)
+            self._written_last = name
         self._open = not text.endswith("\n")
 
     def _note(self, text: str) -> None:

@@ -21,7 +21,10 @@ HTML_LIMIT = 200_000
 TEXT_LIMIT = 8 * 1024
 """Characters from the start and from the end that the plain text of a card has room for."""
 
-_NEWLINE = "\n"
+_NEWLINE = "&#10;"
+"""A line end within ``<pre>``. In Markdown, which nbconvert also makes of a notebook, a blank line would end the card's
+HTML, and what a tool wrote after it would be read as Markdown, with pictures from anywhere."""
+
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:12px;line-height:1.45"
 _PRE = (
     f"{_MONO};margin:0;border:0;border-radius:0;white-space:pre-wrap;overflow-wrap:break-word;"
@@ -148,3 +151,8 @@ def _blocks(lines: Sequence[tuple[StreamName, str]]) -> str:
             blocks.append((name, []))
         blocks[-1][1].append(painters[name].html(line) or " ")
     return "".join(f'<pre style="{_STYLES[name]}">{_NEWLINE.join(body)}</pre>' for name, body in blocks)
+
+
+def one_line(markup: str) -> str:
+    """``markup`` of text in a ``<pre>`` as one line of HTML: see :data:`_NEWLINE`."""
+    return markup.replace("\n", _NEWLINE)

@@ -115,6 +115,18 @@ def test_stop_by_keyboard(page: Notebook) -> None:
     expect(page.output(1)).to_contain_text("interrupted")
 
 
+def test_stop_says_the_same_until_it_offers_more(page: Notebook) -> None:
+    page.page.evaluate("window.said = []")
+    begun(page, "show(some, 60)")
+    page.stop(1).evaluate(
+        """button => new MutationObserver(() => window.said.push(button.textContent)).observe(
+            button, {childList: true, characterData: true, subtree: true})"""
+    )
+    page.stop(1).click()
+    page.wait(1, 5)
+    assert page.page.evaluate("window.said") == []
+
+
 def test_stop_says_so_at_once_and_offers_to_kill(page: Notebook) -> None:
     """A tool that does not obey: the first interrupt only asks, the second must be possible."""
     stubborn = """
@@ -179,6 +191,67 @@ def test_output_follows_its_tail_unless_one_reads_further_up(page: Notebook) -> 
     page.page.wait_for_timeout(300)
     assert log.evaluate(at_end)
     page.stop(1).click()
+
+
+BURST = """
+def burst(elapsed):
+    if elapsed < 0.06:
+        yield Output("stdout", b"".join(b"burst %d\\n" % number for number in range(20000)))
+show(burst, 60)
+"""
+
+
+def test_a_burst_before_the_panel_is_there_shows_its_end(page: Notebook) -> None:
+    begun(page, BURST)
+    log = page.panel(1).get_by_role("log")
+    at_end = "pane => pane.scrollHeight - pane.scrollTop - pane.clientHeight < 8"
+    expect(log.locator(".sm-line").last).to_have_text("burst 19999")
+    assert log.evaluate(at_end)
+    log.evaluate(
+        "pane => { window.hidden = pane.closest('.jp-Cell-outputArea'); hidden.style.display = 'none' }"
+    )
+    page.page.wait_for_timeout(200)
+    page.page.evaluate("window.hidden.style.display = ''")
+    page.page.wait_for_timeout(200)
+    assert log.evaluate(at_end), "also after it was out of sight"
+    page.stop(1).click()
+
+
+def test_a_reader_keeps_the_place_in_a_flood(page: Notebook) -> None:
+    begun(page, FLOOD)
+    log = page.panel(1).get_by_role("log")
+    expect(log.locator(".sm-line").nth(40)).to_be_attached()
+    log.evaluate("pane => { pane.scrollTop -= 300 }")
+    seen = """pane => {
+        const top = pane.getBoundingClientRect().top;
+        return [...pane.children].find((line) => line.getBoundingClientRect().top >= top).textContent;
+    }"""
+    page.page.wait_for_timeout(300)
+    before = log.evaluate(seen)
+    page.page.wait_for_timeout(6000)  # some four thousand lines
+    assert log.evaluate(seen) == before
+    assert log.locator(".sm-line").count() <= 2000
+    page.stop(1).click()
+
+
+def test_keys_in_the_pane_are_its_own_or_the_notebooks(page: Notebook) -> None:
+    begun(page, "show(some, 60)")
+    log = page.panel(1).get_by_role("log")
+    page.page.wait_for_function("document.querySelector('.sm-output').scrollTop > 100")
+    log.click()
+    active = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    where = page.page.evaluate(active)
+    for _ in range(3):
+        page.page.keyboard.press("ArrowUp")
+    expect(page.panel(1).get_by_role("button", name="latest")).to_be_visible()
+    assert page.page.evaluate(active) == where
+    page.panel(1).get_by_role("button", name="latest").focus()
+    page.page.keyboard.press("Enter")
+    expect(log).to_be_focused()
+    page.page.keyboard.press("i")
+    page.page.keyboard.press("i")
+    page.wait(1, 5)
+    expect(page.output(1)).to_contain_text("interrupted")
 
 
 MANY = """

@@ -251,6 +251,13 @@ class TestBackground:
         assert cell.ok, cell.error
         assert "created" not in cell.text()
 
+    def test_a_run_that_was_just_started_is_listed(self, kernel: Kernel) -> None:
+        cell = kernel.run(
+            f"h = %skill --bg python-runner -- -c '{SLEEPER}'\n%skill ps\nprint(h.name)\nh.stop()"
+        )
+        assert cell.ok, cell.error
+        assert cell.text().strip() in cell.data("text/plain")[0]
+
     def test_a_kept_run_is_cleaned_where_it_was_started(self, kernel: Kernel, folder: Path) -> None:
         kernel.run(f"h = %skill --bg --keep python-runner -- -c '{SLEEPER}'")
         kernel.run("import time\nwhile 'ready' not in h.logs(): time.sleep(.05)\nh.stop()")

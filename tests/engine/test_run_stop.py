@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from skill_magic.engine import Engine, Run, containers
-from skill_magic.events import Finished, Output, Started
+from skill_magic.events import Finished, Note, Output, Started
 from skill_magic.host import Host
 
 pytestmark = pytest.mark.engine
@@ -52,6 +52,53 @@ def test_a_tool_may_clean_up_after_the_interrupt(
     assert Output("stdout", b"bye\n") in events
     assert isinstance(events[-1], Finished)
     assert (events[-1].state, events[-1].exit_code) == ("stopped", 0)
+
+
+SLOW = "trap 'sleep 1.7; echo saved; exit 0' INT; trap 'exit 9' TERM; while :; do sleep 0.05; done"
+
+
+def test_a_tool_has_the_time_that_its_skill_gives_it(
+    engine: Engine, host: Host, make_spec: Callable[..., Any]
+) -> None:
+    run = start(engine, host, make_spec("sh", "-c", SLOW, stop_timeout=10))
+    time.sleep(0.3)
+    run.stop()
+    events = list(run)
+    assert Output("stdout", b"saved\n") in events
+    assert isinstance(events[-1], Finished)
+    assert (events[-1].state, events[-1].exit_code) == ("stopped", 0)
+    assert [event for event in events if isinstance(event, Note)] == []
+
+
+def test_a_tool_that_had_too_little_time_is_told(
+    engine: Engine, host: Host, make_spec: Callable[..., Any]
+) -> None:
+    run = start(engine, host, make_spec("sh", "-c", SLOW))
+    time.sleep(0.3)
+    run.stop()
+    (note,) = [event for event in run if isinstance(event, Note)]
+    assert note.text.startswith("it had not ended 1.3 s after SIGINT and was sent SIGKILL")
+    assert "--stop-timeout" in note.text
+
+
+def test_the_signal_that_its_skill_names(engine: Engine, host: Host, make_spec: Callable[..., Any]) -> None:
+    script = "trap 'echo usr; exit 0' USR1; trap '' INT TERM; while :; do sleep 0.05; done"
+    run = start(engine, host, make_spec("sh", "-c", script, stop_signal="SIGUSR1"))
+    time.sleep(0.3)
+    run.stop()
+    assert Output("stdout", b"usr\n") in list(run)
+
+
+def test_the_second_stop_does_not_wait_for_the_time_that_the_skill_gives(
+    engine: Engine, host: Host, make_spec: Callable[..., Any]
+) -> None:
+    run = start(engine, host, make_spec("sh", "-c", IGNORES, stop_timeout=60))
+    time.sleep(0.3)
+    asked = time.monotonic()
+    run.stop()
+    run.stop()
+    assert end_of(run).exit_code == 137
+    assert time.monotonic() - asked < 1.0
 
 
 @pytest.mark.parametrize("init", [True, False], ids=["init", "no init"])

@@ -87,6 +87,19 @@ class TestFfmpeg:
         assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
         assert made.st_size > 10_000
 
+    def test_a_film_that_is_stopped_can_be_played(self, clip: Path) -> None:
+        words = "-v error -y -f lavfi -i testsrc2=duration=600:size=1280x720:rate=30 -c:v libx264 -preset slow out.mp4"
+        handle = skill_magic.start("ffmpeg", words.split())
+        film = clip.parent / "out.mp4"
+        until = time.monotonic() + 60
+        while not film.exists() or film.stat().st_size < 200_000:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        handle.stop()
+        with pytest.raises(skill_magic.SkillInterrupted):
+            handle.wait(30)
+        assert float(probe(film)["format"]["duration"]) > 1
+
     def test_a_missing_file_is_an_error_that_says_so(self, clip: Path) -> None:
         with pytest.raises(skill_magic.SkillFailed, match="No such file") as caught:
             skill_magic.run("ffmpeg", ["-i", "nothing.mp4", "out.webm"])

@@ -229,6 +229,15 @@ def test_streams_are_told_apart_and_progress_is_collapsed() -> None:
     assert ["border-left" in style for style in pres] == [True, False]
 
 
+def test_no_blank_line_ends_the_html_within_markdown() -> None:
+    """In Markdown a blank line ends a block of HTML, and what stands after it is Markdown."""
+    log = OutputLog(None)
+    log.write("stdout", b"a\n\n \n![x](http://tracker.test/x.png)\n\n# heading\n")
+    html = card.html(a_result(output=log.close(), command_line="docker run x -c 'one\n\ntwo'"))
+    assert "\n" not in html
+    assert "![x](http://tracker.test/x.png)" in Reader(html).text
+
+
 def test_long_output_shows_both_ends_and_names_its_log(tmp_path: Path) -> None:
     log = OutputLog(tmp_path)
     for number in range(300_000):

@@ -13,6 +13,7 @@ from traitlets.config import Config
 from skill_magic.command.grammar import VERBS
 from skill_magic.completion import LIMIT, complete
 
+USABLE = [name for name, verb in VERBS.items() if not verb.reserved]
 NAMES = ["ffmpeg", "pg-dump", "postgres", "python-runner"]
 
 
@@ -25,7 +26,7 @@ def words(text: str, directory: Path = Path("/nowhere")) -> list[str] | None:
     "start", ["%skill ", "%%skill ", "r = %skill ", "  a, b = %skill ", "d['k'] = %skill "]
 )
 def test_skills_and_verbs_come_first(start: str) -> None:
-    assert words(start) == [*NAMES, *VERBS]
+    assert words(start) == [*NAMES, *USABLE]
     assert words(start + "p") == ["pg-dump", "postgres", "python-runner", "pull", "ps"]
     assert words(start + "pg-") == ["pg-dump"]
 
@@ -56,7 +57,7 @@ def test_options() -> None:
 
 
 def test_an_option_is_not_the_skill() -> None:
-    assert words("%skill --timeout 5 ") == [*NAMES, *VERBS]
+    assert words("%skill --timeout 5 ") == [*NAMES, *USABLE]
     assert words("%skill --timeout=5 ff") == ["ffmpeg"]
     assert words("%skill --bg ff") == ["ffmpeg"]
 
@@ -66,6 +67,11 @@ def test_a_path_where_a_path_is_wanted(tmp_path: Path) -> None:
     assert words("%skill check ", tmp_path) == ["other.toml"]
     assert words("%skill --manifest oth", tmp_path) == ["other.toml"]
     assert words("%skill --timeout ", tmp_path) == []
+
+
+def test_when_to_pull() -> None:
+    assert words("%skill --pull ") == ["missing", "never", "always"]
+    assert words("%skill --pull a") == ["always"]
 
 
 def test_after_the_skill_the_dashes() -> None:

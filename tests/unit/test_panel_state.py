@@ -152,6 +152,16 @@ def test_one_endless_line_keeps_its_start_and_counts_the_rest() -> None:
     assert pane.count == 2
 
 
+def test_output_that_is_no_text_is_told_by_its_size() -> None:
+    pane = Pane()
+    pane.feed("stderr", b"writing\n")
+    for _ in range(3):
+        pane.feed("stdout", b"\x89PNG\r\n\x1a\n\0\1\2" * 10_000)
+    assert shown(pane) == ["writing", "322 KiB of binary output"]
+    pane.feed("stderr", b"done\n")
+    assert shown(pane) == ["writing", "322 KiB of binary output", "done"]
+
+
 def test_progress_at_any_rate_stays_one_line() -> None:
     pane = Pane()
     for number in range(100_000):
