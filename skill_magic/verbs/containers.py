@@ -25,8 +25,11 @@ NOTEBOOK_TAIL = 2000
 
 def ps(command: Command, door: Door) -> Answer:
     """What runs, and what was kept."""
+    # Asked first: what begins while the engine answers is in the one list or in the other.
+    starting = [handle for handle in _handles() if handle.state == "starting"]
     found = list(engine.containers(road.connect(door.host), door.host))
-    found += _begun({one.name for one in found}, door)
+    known = {one.name for one in found}
+    found += [_begun(handle, door) for handle in starting if handle.name not in known and not handle.done]
     if not found:
         return Answer([Text("nothing runs and nothing is kept")], [])
     now = time.time()
@@ -34,29 +37,23 @@ def ps(command: Command, door: Door) -> Answer:
     return Answer([Table(("run", "skill", "state", "age", "directory"), rows)], [_data(one) for one in found])
 
 
-def _begun(known: set[str], door: Door) -> list[Container]:
-    """Background runs of this process of which the engine has no container yet."""
-    from ..engine import Container
-
-    return [
-        Container(
-            id="",
-            name=handle.name,
-            skill=handle.skill,
-            image=handle.spec.image,
-            state="created",
-            status="",
-            created=time.time(),
-            directory=str(handle.spec.directory),
-            user=str(door.host.uid),
-            alive=True,
-            ours=True,
-            keep=False,
-            remove=True,
-        )
-        for handle in _handles()
-        if handle.id is None and not handle.done and handle.name not in known
-    ]
+def _begun(handle: Handle, door: Door) -> Container:
+    """A background run of this process of which the engine has no container yet."""
+    return engine.Container(
+        id="",
+        name=handle.name,
+        skill=handle.skill,
+        image=handle.spec.image,
+        state="created",
+        status="",
+        created=time.time(),
+        directory=str(handle.spec.directory),
+        user=str(door.host.uid),
+        alive=True,
+        ours=True,
+        keep=False,
+        remove=True,
+    )
 
 
 def stop(command: Command, door: Door) -> Answer:

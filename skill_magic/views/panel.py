@@ -119,10 +119,11 @@ class PanelView:
 
     def finish(self, result: RunResult) -> None:
         """Put the card where the panel is, or show it where there was none."""
-        words = card.text(result)
+        bundle = card.bundle(result)
+        words = bundle["text/plain"]
         if len(words) > WORDS:
             words = card.text(result, output=False)[:WORDS] + "\n  the output is in the result"
-        self._replace(card.bundle(result), words)
+        self._replace(bundle, words)
 
     def error(self, error: BaseException) -> None:
         """Leave one line where the panel was; the error itself is shown by whoever raises it."""

@@ -256,7 +256,8 @@ class TestBackground:
             f"h = %skill --bg python-runner -- -c '{SLEEPER}'\n%skill ps\nprint(h.name)\nh.stop()"
         )
         assert cell.ok, cell.error
-        assert cell.text().strip() in cell.data("text/plain")[0]
+        name = cell.text().strip()
+        assert [text for text in cell.data("text/plain") if name in text and "starting" in text]
 
     def test_a_kept_run_is_cleaned_where_it_was_started(self, kernel: Kernel, folder: Path) -> None:
         kernel.run(f"h = %skill --bg --keep python-runner -- -c '{SLEEPER}'")

@@ -87,9 +87,13 @@ class TestFfmpeg:
         assert (made.st_uid, made.st_gid) == (os.getuid(), os.getgid())
         assert made.st_size > 10_000
 
-    def test_a_film_that_is_stopped_can_be_played(self, clip: Path) -> None:
+    def test_a_film_can_be_played_where_the_skill_gave_time_to_finish_it(self, clip: Path) -> None:
+        (clip.parent / "skills.toml").write_text(
+            '[skills.film.docker]\nimage = "linuxserver/ffmpeg:latest"\nentrypoint = "/usr/local/bin/ffmpeg"\n'
+            'extra_args = ["--stop-timeout=30"]\n'
+        )
         words = "-v error -y -f lavfi -i testsrc2=duration=600:size=1280x720:rate=30 -c:v libx264 -preset slow out.mp4"
-        handle = skill_magic.start("ffmpeg", words.split())
+        handle = skill_magic.start("film", words.split())
         film = clip.parent / "out.mp4"
         until = time.monotonic() + 60
         while not film.exists() or film.stat().st_size < 200_000:

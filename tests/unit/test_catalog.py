@@ -68,7 +68,7 @@ def test_they_leave_every_default_that_protects(host: Host) -> None:
         assert skill.docker.user is None
         assert skill.docker.volumes == ()
         assert skill.docker.working_dir is None
-        assert skill.docker.extra_args in ((), ("--stop-timeout=10",))
+        assert skill.docker.extra_args in ((), ("--stop-timeout=2",))
 
 
 def test_none_needs_a_grant(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
