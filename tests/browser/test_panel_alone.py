@@ -191,6 +191,7 @@ def test_output_follows_its_tail_unless_one_reads_further_up(page: Notebook) -> 
     page.page.wait_for_timeout(300)
     assert log.evaluate(at_end)
     page.stop(1).click()
+    page.wait(1, 10)
 
 
 BURST = """
@@ -215,6 +216,7 @@ def test_a_burst_before_the_panel_is_there_shows_its_end(page: Notebook) -> None
     page.page.wait_for_timeout(200)
     assert log.evaluate(at_end), "also after it was out of sight"
     page.stop(1).click()
+    page.wait(1, 10)
 
 
 def test_a_reader_keeps_the_place_in_a_flood(page: Notebook) -> None:
@@ -232,6 +234,7 @@ def test_a_reader_keeps_the_place_in_a_flood(page: Notebook) -> None:
     assert log.evaluate(seen) == before
     assert log.locator(".sm-line").count() <= 2000
     page.stop(1).click()
+    page.wait(1, 10)
 
 
 def test_keys_in_the_pane_are_its_own_or_the_notebooks(page: Notebook) -> None:
@@ -278,6 +281,7 @@ def test_only_what_is_near_the_tail_is_laid_out_until_one_scrolls_up(page: Noteb
     assert after
     assert after["y"] - before["y"] == pytest.approx(100, abs=2), "what one looked at stays where it was"
     page.stop(1).click()
+    page.wait(1, 10)
 
 
 def test_what_is_selected_stays(page: Notebook) -> None:
@@ -290,6 +294,7 @@ def test_what_is_selected_stays(page: Notebook) -> None:
     assert page.page.evaluate("String(document.getSelection())").strip() == chosen
     page.page.evaluate("document.getSelection().removeAllRanges()")
     page.stop(1).click()
+    page.wait(1, 10)
 
 
 def test_a_panel_is_still_unless_something_is_told(page: Notebook) -> None:
@@ -314,6 +319,7 @@ show(once, 60)
     page.page.wait_for_timeout(3000)
     assert 2 <= page.page.evaluate("window.changes") <= 8, "the clock's seconds"
     page.stop(1).click()
+    page.wait(1, 10)
 
 
 def test_progress_lines_are_drawn_over_each_other(page: Notebook) -> None:
