@@ -69,6 +69,11 @@ class Handle:
         return self._spec
 
     @property
+    def keep(self) -> bool:
+        """Whether it outlives this process."""
+        return self._run.keep
+
+    @property
     def skill(self) -> str:
         """The skill's name."""
         return self._spec.skill

@@ -272,7 +272,7 @@ class Life:
             self.channel.put(
                 Note("a process of the tool was killed for want of memory, but the tool went on")
             )
-        if self.stopper.reason is not None and (harsher := self.stopper.harsher):
+        if harsher := self.stopper.harsher:
             self.channel.put(Note(harsher))
         dropped = self.channel.dropped()
         if dropped is not None:

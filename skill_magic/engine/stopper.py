@@ -19,7 +19,7 @@ STEPS = ((0.0, "SIGINT"), (0.7, "SIGTERM"), (1.3, "SIGKILL"))
 """Seconds after the stop and the signal sent then; what is left of two seconds is for the container's
 removal."""
 
-GRACE = 1.3
+GRACE = STEPS[-1][0]
 """Seconds until SIGKILL for a skill that names its signal (`--stop-signal`) but no time."""
 
 RETRY = 0.05
@@ -56,8 +56,7 @@ class Stopper:
         self._kill = threading.Event()
         self.state: State | None = None
         """Why the run was stopped, ``None`` as long as it was not."""
-        self._signalled = False
-        self._sent = ""
+        self._sent = ""  # the last signal that the engine took
         self._steps = steps(life.spec.stop_signal, life.spec.stop_timeout)
         self._sending = threading.Lock()
 
@@ -65,7 +64,7 @@ class Stopper:
     def reason(self) -> State | None:
         """The reason for the tool's end where the engine took a signal of ours, so that it is our doing."""
         with self._sending:  # the tool may be quicker to end than the engine to say that it took the signal
-            return self.state if self._signalled else None
+            return self.state if self._sent else None
 
     @property
     def grace(self) -> float:
@@ -75,7 +74,8 @@ class Stopper:
     @property
     def harsher(self) -> str:
         """What to tell the person where the first signal was not enough and nobody asked for more; else empty."""
-        first, sent = self._steps[0][1], self._sent
+        with self._sending:
+            first, sent = self._steps[0][1], self._sent
         if self._kill.is_set() or sent in ("", first):
             return ""
         after = next(after for after, signal in self._steps if signal == sent)
@@ -132,6 +132,5 @@ class Stopper:
             api = self._engine.api
             url = f"{api.base_url}/v{api.api_version}/containers/{container}/kill"
             with api.post(url, params={"signal": signal}, timeout=CALL) as answer:
-                self._signalled = self._signalled or answer.ok
                 if answer.ok:
                     self._sent = signal

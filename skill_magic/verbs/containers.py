@@ -51,8 +51,8 @@ def _begun(handle: Handle, door: Door) -> Container:
         user=str(door.host.uid),
         alive=True,
         ours=True,
-        keep=False,
-        remove=True,
+        keep=handle.keep,
+        remove=handle.spec.remove,
     )
 
 

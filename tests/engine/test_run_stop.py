@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from skill_magic.engine import Engine, Run, containers
-from skill_magic.events import Finished, Note, Output, Started
+from skill_magic.events import Event, Finished, Note, Output, Started
 from skill_magic.host import Host
 
 pytestmark = pytest.mark.engine
@@ -26,9 +26,20 @@ def start(engine: Engine, host: Host, spec: Any) -> Run:
 
 
 def end_of(run: Run) -> Finished:
-    events = list(run)
+    return the_end(list(run))
+
+
+def the_end(events: list[Event]) -> Finished:
     assert isinstance(events[-1], Finished)
     return events[-1]
+
+
+def stopped(engine: Engine, host: Host, spec: Any) -> list[Event]:
+    """What comes after a tool that had a moment to begin is stopped once."""
+    run = start(engine, host, spec)
+    time.sleep(0.3)
+    run.stop()
+    return list(run)
 
 
 def test_a_tool_that_obeys_ends_at_once(engine: Engine, host: Host, make_spec: Callable[..., Any]) -> None:
@@ -43,15 +54,10 @@ def test_a_tool_that_obeys_ends_at_once(engine: Engine, host: Host, make_spec: C
 def test_a_tool_may_clean_up_after_the_interrupt(
     engine: Engine, host: Host, make_spec: Callable[..., Any]
 ) -> None:
-    run = start(
-        engine, host, make_spec("sh", "-c", "trap 'echo bye; exit 0' INT; while :; do sleep 0.05; done")
-    )
-    time.sleep(0.3)
-    run.stop()
-    events = list(run)
+    script = "trap 'echo bye; exit 0' INT; while :; do sleep 0.05; done"
+    events = stopped(engine, host, make_spec("sh", "-c", script))
     assert Output("stdout", b"bye\n") in events
-    assert isinstance(events[-1], Finished)
-    assert (events[-1].state, events[-1].exit_code) == ("stopped", 0)
+    assert (the_end(events).state, the_end(events).exit_code) == ("stopped", 0)
 
 
 SLOW = "trap 'sleep 1.7; echo saved; exit 0' INT; trap 'exit 9' TERM; while :; do sleep 0.05; done"
@@ -60,33 +66,25 @@ SLOW = "trap 'sleep 1.7; echo saved; exit 0' INT; trap 'exit 9' TERM; while :; d
 def test_a_tool_has_the_time_that_its_skill_gives_it(
     engine: Engine, host: Host, make_spec: Callable[..., Any]
 ) -> None:
-    run = start(engine, host, make_spec("sh", "-c", SLOW, stop_timeout=10))
-    time.sleep(0.3)
-    run.stop()
-    events = list(run)
+    events = stopped(engine, host, make_spec("sh", "-c", SLOW, stop_timeout=10))
     assert Output("stdout", b"saved\n") in events
-    assert isinstance(events[-1], Finished)
-    assert (events[-1].state, events[-1].exit_code) == ("stopped", 0)
+    assert (the_end(events).state, the_end(events).exit_code) == ("stopped", 0)
     assert [event for event in events if isinstance(event, Note)] == []
 
 
 def test_a_tool_that_had_too_little_time_is_told(
     engine: Engine, host: Host, make_spec: Callable[..., Any]
 ) -> None:
-    run = start(engine, host, make_spec("sh", "-c", SLOW))
-    time.sleep(0.3)
-    run.stop()
-    (note,) = [event for event in run if isinstance(event, Note)]
+    events = stopped(engine, host, make_spec("sh", "-c", SLOW))
+    (note,) = [event for event in events if isinstance(event, Note)]
     assert note.text.startswith("it had not ended 1.3 s after SIGINT and was sent SIGKILL")
     assert "--stop-timeout" in note.text
 
 
 def test_the_signal_that_its_skill_names(engine: Engine, host: Host, make_spec: Callable[..., Any]) -> None:
     script = "trap 'echo usr; exit 0' USR1; trap '' INT TERM; while :; do sleep 0.05; done"
-    run = start(engine, host, make_spec("sh", "-c", script, stop_signal="SIGUSR1"))
-    time.sleep(0.3)
-    run.stop()
-    assert Output("stdout", b"usr\n") in list(run)
+    events = stopped(engine, host, make_spec("sh", "-c", script, stop_signal="SIGUSR1"))
+    assert Output("stdout", b"usr\n") in events
 
 
 def test_the_second_stop_does_not_wait_for_the_time_that_the_skill_gives(
