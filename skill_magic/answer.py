@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .findings import SHOWN, more, told
+
 if TYPE_CHECKING:
     from .findings import Violation
 
@@ -114,20 +116,14 @@ class Findings:
     violations: Sequence[Violation]
 
     def as_text(self) -> str:
-        lines = []
-        for each in self.violations:
-            where = f"{each.place}: " if each.place else ""
-            lines.append(f"  {where}{each.said} [{each.code}]")
-            lines.append(f"    {each.reason} {each.fix}".rstrip())
-        return "\n".join(_cell(line) for line in lines)
+        return "\n".join(_cell(line) for line in told(self.violations))
 
     def as_html(self) -> str:
         head = ("code", "value", "reason and way out", "where")
-        rows = [
-            (each.code, each.said, f"{each.reason} {each.fix}".strip(), each.place)
-            for each in self.violations
-        ]
-        return Table(head, rows).as_html() if rows else ""
+        rows = [(each.code, each.said, each.sentences, each.place) for each in self.violations[:SHOWN]]
+        left = len(self.violations) - len(rows)
+        rest = Text(more(left)).as_html() if left else ""
+        return Table(head, rows).as_html() + rest if rows else ""
 
 
 Block = Text | Verbatim | Table | Findings

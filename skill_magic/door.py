@@ -3,6 +3,7 @@ script)."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -41,6 +42,21 @@ class Door:
     def line(self, words: str) -> str:
         """``words`` as this person would type them: ``%skill trust x`` here, ``skill trust x`` there."""
         return f"{'%skill' if self.kind == 'magic' else 'skill'} {words}"
+
+    def screen(self) -> tuple[int, int]:
+        """Columns and rows for a page that has to be seen as a whole. A notebook scrolls and its width is not
+        known here: what it may take there is what fits beside a sidebar."""
+        return (96, 60) if self.notebook else _terminal()
+
+
+def _terminal() -> tuple[int, int]:
+    """The size of the terminal that questions are put at, less the column in which some begin a new line."""
+    columns = rows = 0
+    for stream in (sys.stderr, sys.stdout):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            columns, rows = os.get_terminal_size(stream.fileno())
+            break
+    return min(max((columns or 80) - 1, 40), 120), rows or 24
 
 
 def chosen_view(wanted: str) -> ViewName:
@@ -94,10 +110,20 @@ def ask_in_terminal() -> Callable[[str, str], str] | None:
         return None
 
     def ask(text: str, question: str) -> str:
-        print(f"{text}\n{question}", end="", file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
+        _forget_typed()
+        print(question, end="", file=sys.stderr, flush=True)  # noqa: T201
         return sys.stdin.readline()
 
     return ask
+
+
+def _forget_typed() -> None:
+    """Drop what was typed, or pasted along with the command, before the question could be read."""
+    import termios
+
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def ask_kernel(kernel: Any) -> Callable[[str, str], str] | None:

@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .findings import told, without_offer
+
 if TYPE_CHECKING:
     from .findings import Violation
     from .result import RunResult
@@ -83,14 +85,12 @@ class _Findings(SkillError):
         self.violations = tuple(violations)
 
     def lines(self) -> list[str]:
+        return self._lines(self.violations)
+
+    def _lines(self, violations: Sequence[Violation]) -> list[str]:
         head = super().lines()
-        body: list[str] = []
-        for violation in self.violations:
-            where = f"{violation.place}: " if violation.place else ""
-            body.append(f"  {where}{violation.said} [{violation.code}]")
-            body.append(f"    {violation.reason} {violation.fix}".rstrip())
         split = len(head) - (1 if self.hint else 0)
-        return [*head[:split], *body, *head[split:]]
+        return [*head[:split], *told(violations), *head[split:]]
 
 
 class SpecError(_Findings):
@@ -106,7 +106,24 @@ class SkillNotFound(SkillError):
 
 
 class PolicyError(_Findings):
-    """The policy refuses the run; nothing was asked of the engine."""
+    """The policy refuses the run; nothing was asked of the engine.
+
+    :param details: the command that tells each of the violations. Where there is one, the message has the
+        gravest of them, and the lines are three: the message, the hint, the command.
+    """
+
+    def __init__(
+        self, message: str, violations: Sequence[Violation], hint: str = "", *, details: str = ""
+    ) -> None:
+        super().__init__(message, violations, hint)
+        self.details = details
+
+    def lines(self) -> list[str]:
+        """The error as the few lines that a person reads."""
+        if not self.details:
+            # The hint says the command that asks for the grants; it need not stand behind each of them.
+            return self._lines(without_offer(self.violations) if self.hint else self.violations)
+        return [*SkillError.lines(self), f"each with its reason: {self.details}"]
 
     @property
     def liftable(self) -> bool:

@@ -7,10 +7,15 @@ manifest in one go and a machine reads the same list from ``skill check --json``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+SHOWN = 50
+"""Findings that a person is shown at once; a machine reads all of them."""
+
+_LONGEST_VALUE, _LONGEST_SENTENCES = 300, 1000
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,15 @@ class Violation:
     def said(self) -> str:
         """Field and value as a person reads them: ``memory = 512``, ``image = 'Debian'``; the field alone where
         there is no value."""
+        value = _short(self.value, _LONGEST_VALUE)
         if self.bare:
-            return f"{self.field} = {self.value}" if self.value else self.field
-        return f"{self.field} = {self.value!r}"
+            return f"{self.field} = {value}" if value else self.field
+        return f"{self.field} = {value!r}"
+
+    @property
+    def sentences(self) -> str:
+        """Reason and way out as a person reads them."""
+        return _short(f"{self.reason} {self.fix}".strip(), _LONGEST_SENTENCES)
 
     def as_dict(self) -> dict[str, object]:
         """The JSON form that ``skill check --json`` promises."""
@@ -79,7 +90,30 @@ class Violation:
         return f"{where}{self.said}: {self.reason} {self.fix} [{self.code}]"
 
 
-_OFFER = re.compile(r"(?:, or|\. Or) allow it: `skill trust [^`]*`\.$")
+def _short(text: str, limit: int) -> str:
+    """``text`` without its middle where it is longer than ``limit`` characters."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit * 2 // 3]}…{text[-(limit // 4) :]}"
+
+
+def told(violations: Sequence[Violation], *, limit: int = SHOWN) -> list[str]:
+    """The findings as lines, two for each of the first ``limit``, then the number of the others."""
+    lines = []
+    for each in violations[:limit]:
+        where = f"{each.place}: " if each.place else ""
+        lines.append(f"  {where}{each.said} [{each.code}]")
+        lines.append(f"    {each.sentences}")
+    left = len(violations) - limit
+    return [*lines, f"  {more(left)}"] if left > 0 else lines
+
+
+def more(left: int) -> str:
+    """The line in place of what is not shown."""
+    return f"and {left:,} more: check --json lists all"
+
+
+_OFFER = re.compile(r"(?:, or|\. Or) allow it: `%?skill trust [^`]*`\.$")
 
 
 def offer(fix: str, skill: str) -> str:

@@ -90,6 +90,8 @@ class SkillMagics(Magics):
             error.hint = in_notebook(error.hint)
             if isinstance(error, SpecError | PolicyError):
                 error.violations = tuple(_in_notebook(error.violations))
+            if isinstance(error, PolicyError):
+                error.details = in_notebook(error.details)
             if self.short_errors:
                 raise error from None
             _with_traceback(error, self.shell)

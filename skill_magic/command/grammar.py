@@ -103,7 +103,7 @@ def misread(name: str) -> str:
 
 WITH_ARGUMENTS = ("run", "map", "explain")
 _STARTING = ("run", "map")
-_ANSWERING = ("list", "info", "explain", "check", "lock", "ps", "doctor", "report")
+_ANSWERING = ("list", "info", "explain", "check", "lock", "ps", "doctor", "report", "trust")
 _ASKING = ("trust", "clean", "lock", "pull")
 _NOTEBOOK: tuple[Door, ...] = ("magic",)
 
@@ -125,6 +125,7 @@ OPTIONS: Mapping[str, Option] = {
         Option("keep", "", None, "with --bg: go on when the kernel ends", ("run",), _NOTEBOOK),
         Option("json", "", None, "answer in JSON", _ANSWERING),
         Option("yes", "-y", None, "do not ask", _ASKING),
+        Option("all", "", None, "for all skills of the project, on one page", ("trust",)),
         Option("revoke", "", None, "take back all that was allowed", ("trust",)),
         Option("quiet", "-q", None, "show nothing of this package's own"),
         Option("manifest", "-m", "PATH", "use this manifest in place of the project's", read=_path),
@@ -153,7 +154,7 @@ VERBS: Mapping[str, Verb] = {
     "info": Verb("NAME", "what a skill is and what it may touch", 1, 1),
     "explain": Verb("NAME [-- ARGS...]", "the docker run line and what the policy says; nothing runs", 1, 1),
     "check": Verb("[PATH]", "all faults of the manifests", 0, 1),
-    "trust": Verb("NAME", "show what a project's skill asks for, and allow it", 1, 1),
+    "trust": Verb("NAME | --all", "show what a project's skill asks for, and allow it", 0, 1),
     "lock": Verb("[NAME...]", "write down the images' digests", 0, None, reserved=True),
     "pull": Verb("NAME...", "get the images of skills", 1, None),
     "ps": Verb("", "the runs of this and other kernels"),

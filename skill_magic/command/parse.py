@@ -59,6 +59,7 @@ class Options:
     keep: bool = False
     json: bool = False
     yes: bool = False
+    all: bool = False
     revoke: bool = False
     manifest: Path | None = None
 
@@ -267,6 +268,9 @@ class _Parser:
                 hint = f"the tool's words stand right of --: {self.me} {names[0]} -- {extra} …"
                 raise CommandError(f"{extra!r} stands between the skill's name and --", hint)
             raise CommandError(f"{verb} does not take {extra!r}", usage)
+        if verb == "trust" and bool(names) == bool(self.given.get("all")):
+            fault = "trust --all takes no name" if names else "trust needs a name, or --all"
+            raise CommandError(fault, usage)
         if any(not name for name in names):
             raise CommandError(f"{verb} was given an empty name", usage)
 

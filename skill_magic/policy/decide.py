@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..spec import ImageFacts, Mount, RunSpec
     from .settings import Settings
 
+BRIEF = 120
+"""Columns that the error of a skill without its grants has for what it asks for: two lines of a narrow page."""
+
 Verdict = Literal["allow", "trust", "deny", "error"]
 
 
@@ -68,12 +71,22 @@ class Decision:
         if self.verdict == "error":
             raise SpecError(f"{self.name}: this cannot be run as it is written", self.violations)
         if self.verdict == "trust":
-            raise PolicyError(
+            raise untrusted(
                 f"{self.name} asks for more than its confinement",
-                self.violations,
+                [self],
                 f"look at it and decide: skill trust {self.name}",
+                f"skill explain {self.name}",
             )
         raise PolicyError(f"{self.name}: the policy refuses this run", self.violations)
+
+
+def untrusted(message: str, decisions: Sequence[Decision], hint: str, details: str) -> PolicyError:
+    """The error of skills that lack grants: ``message`` with the gravest of them, see ``PolicyError``."""
+    from . import gravity
+
+    asks = gravity.asked((each.name, each.violations) for each in decisions)
+    found = [violation for each in decisions for violation in each.violations]
+    return PolicyError(f"{message}: {gravity.brief(asks, BRIEF)}", found, hint, details=details)
 
 
 def evaluate(

@@ -1,7 +1,8 @@
 """Grants: what a person has allowed one skill of one project, item by item.
 
-Kept in the user's data directory, bound to a hash of the skill as its manifest says it (nothing expanded)
-and to the project's real path: another project, or any change of the manifest, has none of them.
+Kept in the user's data directory, bound to the project's real path and to a hash of what the skill's manifest
+says of what runs and what it may touch (nothing expanded): another project, or any change of these, has none
+of them. A description or a limit can change without asking again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SpecError
 from ..findings import Violation
+from .redact import MASK, hide, secret_name
 from .settings import unsafe_file
 
 if TYPE_CHECKING:
@@ -29,9 +32,22 @@ NAME = "trust.json"
 VERSION = 1
 
 
+BOUND = (
+    "image", "entrypoint", "command", "volumes", "environment", "network", "user", "gpus", "extra_args",
+    "working_dir", "read_only", "platform",
+)  # fmt: skip
+"""Keys of the docker table that a grant is bound to: what runs, and what it may touch."""
+
+FREE = ("memory", "cpus", "rm")
+"""Keys that it is not bound to: each only makes a run smaller or larger, within the policy's own limits."""
+
+_FORM = 2  # of what is hashed: entries of the version that bound a grant to more are asked again
+
+
 def canonical(skill: Skill) -> dict[str, Any]:
-    """What a grant is bound to: the docker table as it is written, without what only people read."""
-    return {"docker": dataclasses.asdict(skill.docker), "cell": skill.cell}
+    """What a grant is bound to: the docker table as it is written, without what is free to change."""
+    docker = dataclasses.asdict(skill.docker)
+    return {"form": _FORM, "docker": {key: each for key, each in docker.items() if key not in FREE}}
 
 
 def digest(skill: Skill) -> str:
@@ -59,24 +75,28 @@ def grants_for(skill: Skill, host: Host) -> frozenset[str]:
 
 def grant(skill: Skill, host: Host, names: Iterable[str]) -> frozenset[str]:
     """Add grants and return those now in force. Grants for an earlier state of the skill are dropped."""
+    grant_all(host, [(skill, names)])
+    return grants_for(skill, host)
+
+
+def grant_all(host: Host, wanted: Iterable[tuple[Skill, Iterable[str]]]) -> None:
+    """:func:`grant` for several skills, in one writing: all of them, or none."""
     with _locked(host):
         data = _load(host)
-        entry = _entry(data, skill)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        kept = (
-            list(entry.get("grants", ()))
-            if entry is not None and entry.get("digest") == digest(skill)
-            else []
-        )
-        have = {item["grant"] for item in kept}
-        kept += [{"grant": name, "date": now} for name in dict.fromkeys(names) if name not in have]
-        data.setdefault("projects", {}).setdefault(project(skill), {})[skill.name] = {
-            "digest": digest(skill),
-            "spec": canonical(skill),
-            "grants": kept,
-        }
+        for skill, names in wanted:
+            entry = _entry(data, skill)
+            kept = []
+            if entry is not None and entry.get("digest") == digest(skill):
+                kept = list(entry.get("grants", ()))
+            have = {item["grant"] for item in kept}
+            kept += [{"grant": name, "date": now} for name in dict.fromkeys(names) if name not in have]
+            data.setdefault("projects", {}).setdefault(project(skill), {})[skill.name] = {
+                "digest": digest(skill),
+                "spec": canonical(skill),
+                "grants": kept,
+            }
         _save(host, data)
-    return frozenset(item["grant"] for item in kept)
 
 
 def revoke(skill: Skill, host: Host, names: Iterable[str] | None = None) -> frozenset[str]:
@@ -95,27 +115,56 @@ def revoke(skill: Skill, host: Host, names: Iterable[str] | None = None) -> froz
     return frozenset(item["grant"] for item in left)
 
 
+def of_project(directory: Path, host: Host) -> dict[str, frozenset[str]]:
+    """Everything that was granted in the project of that directory, also to skills that are gone or have
+    changed: name → grants."""
+    entries = _load(host).get("projects", {}).get(os.path.realpath(directory), {})
+    return {name: frozenset(item["grant"] for item in entry["grants"]) for name, entry in entries.items()}
+
+
+def revoke_project(directory: Path, host: Host) -> tuple[str, ...]:
+    """Take back every grant of a project; returns the names of the skills that had some."""
+    with _locked(host):
+        data = _load(host)
+        entries = data.get("projects", {}).pop(os.path.realpath(directory), {})
+        if entries:
+            _save(host, data)
+    return tuple(sorted(name for name, entry in entries.items() if entry["grants"]))
+
+
 def given(skill: Skill, host: Host) -> bool:
     """Whether anything was granted to ``skill``, be it for an earlier state of it."""
     entry = _entry(_load(host), skill)
     return bool(entry and entry.get("grants"))
 
 
-def changed(skill: Skill, host: Host) -> tuple[str, ...] | None:
-    """What differs from the state that was granted last, one line per key; ``None`` where nothing was or
-    did."""
+def changed(skill: Skill, host: Host) -> dict[str, str] | None:
+    """What differs from the state that was granted last, of what a grant is bound to: key → what changed.
+
+    ``None`` where nothing was granted or nothing differs; empty where an earlier version of this package bound
+    the grants to other things.
+    """
     entry = _entry(_load(host), skill)
     if entry is None or entry.get("digest") == digest(skill):
         return None
-    before, after = entry.get("spec", {}), json.loads(json.dumps(canonical(skill), default=list))
-    lines = []
-    old, new = {**before.get("docker", {})}, {**after["docker"]}
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            lines.append(f"{key}: {_shown(old.get(key))} → {_shown(new.get(key))}")
-    if before.get("cell") != after["cell"]:
-        lines.append(f"cell: {_shown(before.get('cell'))} → {_shown(after['cell'])}")
-    return tuple(lines)
+    spec = entry.get("spec")
+    docker = spec.get("docker") if isinstance(spec, dict) else None
+    if not isinstance(docker, dict):
+        return {}
+    after = json.loads(json.dumps(canonical(skill)["docker"], default=list))
+    return {key: _change(docker.get(key), after[key]) for key in after if docker.get(key) != after[key]}
+
+
+def _change(before: object, after: object) -> str:
+    """Two values of one key in words; of two lists only the items that differ."""
+    if not isinstance(before, list) or not isinstance(after, list):
+        return f"{_shown(before)} → {_shown(after)}"
+    old, new = ({json.dumps(item): item for item in items} for items in (before, after))
+    more = [_shown(item) for key, item in new.items() if key not in old]
+    less = [_shown(item) for key, item in old.items() if key not in new]
+    words = [f"new {', '.join(more)}"] if more else []
+    words += [f"gone {', '.join(less)}"] if less else []
+    return "; ".join(words) or "the same in another order or number"
 
 
 def asks(decision: Decision) -> list[tuple[str, str]]:
@@ -127,19 +176,21 @@ def asks(decision: Decision) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def question(decision: Decision, changes: Iterable[str] | None = None) -> str:
-    """What a person is shown before being asked: the skill, what changed, every item with its reason."""
-    file = decision.skill.file if decision.skill is not None else "no manifest"
-    lines = [f"The skill {decision.name} ({file}) asks for more than its confinement:"]
-    if changes is not None:
-        lines += ["It was granted before and has changed since:", *(f"  {line}" for line in changes)]
-    for number, (name, sentence) in enumerate(asks(decision), 1):
-        lines += [f"{number}. {name}", f"   {sentence}"]
-    return "\n".join(lines)
+_VARIABLE = re.compile(r"(?:--env=|-e)?([A-Za-z_][A-Za-z0-9_]*)=.", re.DOTALL)
 
 
 def _shown(value: object) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=True)
+    """A value as it may be shown: without what is set for a variable whose name speaks of a secret."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, str):
+        found = _VARIABLE.match(value)
+        if found is not None and secret_name(found[1]):
+            value = value[: found.end() - 1] + MASK
+        return json.dumps(hide(value, ()), ensure_ascii=True)
+    return json.dumps(value, ensure_ascii=True)
 
 
 def _entry(data: Mapping[str, Any], skill: Skill) -> dict[str, Any] | None:

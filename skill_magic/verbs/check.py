@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Block, Findings, Text
+from ..findings import SHOWN
 from .catalogue import WORDS
 from .explain import verdict_data
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from ..door import Door
     from ..findings import Violation
     from ..policy.decide import Decision
+
+_MOST_SKILLS = 256
+"""As many as a manifest may have; one that is broken may name more."""
 
 
 def check(command: Command, door: Door) -> Answer:
@@ -35,18 +39,7 @@ def check(command: Command, door: Door) -> Answer:
             hint if name in known.skills or name in known.faults else door.line("check [PATH]"),
         )
     decisions = check_all(door.host, path=path)
-    shared = _shared(decisions)
-    blocks: list[Block] = []
-    for names, found in shared.items():
-        many = "all skills" if len(names) == len(decisions) else ", ".join(names)
-        blocks += [Text(f"{many}:", good=False), Findings(found)]
-    above = {each for found in shared.values() for each in found}
-    for decision in decisions:
-        good = decision.verdict == "allow"
-        own = [each for each in decision.violations if each not in above]
-        more = ", see above" if len(own) < len(decision.violations) else ""
-        blocks.append(Text(f"{_title(decision)}: {WORDS[decision.verdict]}{more}", good=good))
-        blocks.append(Findings(own))
+    blocks = list(_told(decisions, door))
     bad = sum(decision.verdict != "allow" for decision in decisions)
     skills = [decision for decision in decisions if decision.name]
     if skills:
@@ -54,6 +47,36 @@ def check(command: Command, door: Door) -> Answer:
         allowed = "allowed" if len(skills) == 1 else "all allowed"
         blocks.append(Text(f"{count}, {bad} not allowed" if bad else f"{count}, {allowed}"))
     return Answer(blocks, [verdict_data(decision) for decision in decisions], 1 if bad else 0)
+
+
+def _told(decisions: Sequence[Decision], door: Door) -> Iterator[Block]:
+    """What is wrong with each skill, with no more than ``SHOWN`` faults and skills in all."""
+    shared = _shared(decisions)
+    room = SHOWN
+    for names, found in shared.items():
+        many = "all skills" if len(names) == len(decisions) else _listed(names)
+        if room > 0:
+            yield from (Text(f"{many}:", good=False), Findings(found[:room]))
+        room -= len(found)
+    above = {each for found in shared.values() for each in found}
+    for decision in decisions[:_MOST_SKILLS]:
+        own = [each for each in decision.violations if each not in above]
+        more = ", see above" if len(own) < len(decision.violations) else ""
+        good = decision.verdict == "allow"
+        yield Text(f"{_title(decision)}: {WORDS[decision.verdict]}{more}", good=good)
+        if own and room > 0:
+            yield Findings(own[:room])
+        room -= len(own)
+    if len(decisions) > _MOST_SKILLS:
+        yield Text(f"and {len(decisions) - _MOST_SKILLS:,} more skills")
+    if room < 0:
+        yield Text(f"and {-room:,} more: {door.line('check --json')} lists all", good=False)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names of a few skills, and the number of the others."""
+    left = len(names) - 10
+    return ", ".join(names[:10]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _title(decision: Decision) -> str:

@@ -1,12 +1,13 @@
-"""Grants: bound to the skill as it is written and to its project, kept safely, void after any change."""
+"""Grants: bound to what runs and what it may touch and to the project, kept safely, void after a change of it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
 import threading
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from policy_helpers import make_host, make_skill
 from skill_magic.command.parse import Request
 from skill_magic.errors import PolicyError, SpecError
 from skill_magic.host import Host
-from skill_magic.manifest.layers import Skill
+from skill_magic.manifest import layers
+from skill_magic.manifest.layers import Docker, Skill
 from skill_magic.policy import decide, settings, trust
 
 
@@ -60,26 +62,145 @@ def test_the_file_is_for_its_owner_alone(host: Host) -> None:
     assert {path.name for path in host.data_dir.iterdir()} == {"trust.json", "trust.json.lock"}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"image": "debian:13"},
-        {"volumes": ("/data:/data",)},
-        {"environment": ("A=${MY_TOKEN}",)},
-        {"extra_args": ("--init",)},
-        {"network": "bridge"},
-        {"command": ("x",)},
-        {"entrypoint": "sh"},
-        {"rm": False},
-        {"working_dir": "/x"},
-    ],
-)
-def test_any_change_of_the_skill_voids_it(host: Host, change: dict[str, object]) -> None:
+CHANGES: dict[str, object] = {
+    "image": "debian:13",
+    "entrypoint": "sh",
+    "command": ("x",),
+    "volumes": ("/data:/data",),
+    "environment": ("A=${MY_TOKEN}",),
+    "network": "bridge",
+    "user": "1:1",
+    "gpus": "all",
+    "extra_args": ("--init",),
+    "working_dir": "/x",
+    "read_only": True,
+    "platform": "linux/arm64",
+}
+
+
+@pytest.mark.parametrize(("key", "value"), CHANGES.items())
+def test_a_change_of_what_runs_or_of_what_it_may_touch_voids_it(host: Host, key: str, value: object) -> None:
+    trust.grant(make_skill(host), host, ["a"])
+    after = make_skill(host, **{key: value})
+    assert trust.grants_for(after, host) == frozenset()
+    assert [*(trust.changed(after, host) or ())] == [key]
+
+
+def test_every_key_of_the_manifest_is_bound_or_free() -> None:
+    keys = {each.name for each in fields(Docker)}
+    assert set(CHANGES) == set(trust.BOUND)
+    assert set(trust.BOUND) | set(trust.FREE) == keys
+    assert not set(trust.BOUND) & set(trust.FREE)
+
+
+@pytest.mark.parametrize("change", [{"memory": "1g"}, {"cpus": "2"}, {"rm": False}])
+def test_a_limit_may_change(host: Host, change: dict[str, object]) -> None:
     trust.grant(make_skill(host), host, ["a"])
     after = make_skill(host, **change)
+    assert trust.grants_for(after, host) == {"a"}
+    assert trust.changed(after, host) is None
+
+
+MANIFEST = """
+[skills.t]
+description = "one"
+[skills.t.docker]
+image = "debian:12"
+network = "db"
+environment = ["A=1"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        (MANIFEST.replace('"one"', '"two"'), True),
+        (MANIFEST.replace("[skills.t]", '[skills.t]\nsource = "debian:12"'), True),
+        (MANIFEST + 'memory = "1g"\ncpus = "2"\nrm = false\n', True),
+        (MANIFEST + '[skills.t.notebook]\ncell = "args"\n', True),
+        ("# words\n" + MANIFEST.replace("\n[skills.t.docker]", "  # more\n[skills.t.docker]"), True),
+        (
+            '[skills.t.docker]\nenvironment = ["A=1"]\nnetwork = "db"\nimage = "debian:12"\n',
+            True,
+        ),
+        (MANIFEST + '[skills.u.docker]\nimage = "debian:12"\n', True),
+        (MANIFEST.replace("A=1", "A=2"), False),
+        (MANIFEST.replace("A=1", "A=1 "), False),
+        (MANIFEST + 'extra_args = ["--memory=1g"]\n', False),
+    ],
+)
+def test_words_comments_order_and_limits_of_a_manifest_do_not_ask_again(
+    host: Host, text: str, same: bool
+) -> None:
+    file = host.directory / "skills.toml"
+    file.write_text(MANIFEST)
+    trust.grant(layers.load(host).find("t"), host, ["network:db"])
+    file.write_text(text)
+    skill = layers.load(host).find("t")
+    assert trust.grants_for(skill, host) == (frozenset({"network:db"}) if same else frozenset())
+    assert (trust.changed(skill, host) is None) is same
+
+
+def test_an_entry_of_the_earlier_version_is_read_and_asked_again(host: Host) -> None:
+    """That version hashed the whole table and the cell's meaning."""
+    skill = make_skill(host)
+    spec = {"docker": asdict(skill.docker), "cell": "stdin"}
+    text = json.dumps(spec, sort_keys=True, ensure_ascii=True, default=list)
+    entry = {
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "spec": spec,
+        "grants": [{"grant": "a", "date": "2026-01-01T00:00:00+00:00"}],
+    }
+    host.data_dir.mkdir(parents=True, mode=0o700)
+    file = host.data_dir / "trust.json"
+    file.write_text(json.dumps({"version": 1, "projects": {str(host.directory): {"t": entry}}}))
+    file.chmod(0o600)
+    assert trust.grants_for(skill, host) == frozenset()
+    assert trust.given(skill, host)
+    assert trust.changed(skill, host) == {}
+    assert [*(trust.changed(make_skill(host, memory="1g", image="debian:13"), host) or ())] == ["image"]
+    assert trust.grant(skill, host, ["b"]) == {"b"}
+
+
+@pytest.mark.parametrize("spec", [None, [], "x", {}, {"docker": []}, {"docker": {"image": 5}}])
+def test_whatever_an_entry_says_it_was_for_is_no_crash(host: Host, spec: object) -> None:
+    trust.grant(make_skill(host), host, ["a"])
+    file = host.data_dir / "trust.json"
+    data = json.loads(file.read_text())
+    data["projects"][str(host.directory)]["t"]["spec"] = spec
+    file.write_text(json.dumps(data))
+    after = make_skill(host, image="debian:13")
+    news = trust.changed(after, host)
+    assert news is not None
+    assert set(news) <= set(trust.BOUND)
     assert trust.grants_for(after, host) == frozenset()
-    (line,) = trust.changed(after, host) or ()
-    assert line.startswith(f"{next(iter(change))}: ")
+
+
+def test_of_a_list_only_what_differs_is_told_and_no_secret(host: Host) -> None:
+    before = make_skill(host, environment=("A=1", "DB_PASSWORD=old"), extra_args=("-e", "K_TOKEN=old"))
+    trust.grant(before, host, ["a"])
+    after = make_skill(
+        host, environment=("DB_PASSWORD=new", "A=1", "B=2"), extra_args=("--env=K_TOKEN=new", "--init")
+    )
+    news = trust.changed(after, host) or {}
+    assert news["environment"] == 'new "DB_PASSWORD=***", "B=2"; gone "DB_PASSWORD=***"'
+    assert "--init" in news["extra_args"]
+    assert not [text for text in news.values() if "old" in text or '=new"' in text]
+    moved = make_skill(host, environment=("DB_PASSWORD=old", "A=1"), extra_args=("-e", "K_TOKEN=old"))
+    assert trust.changed(moved, host) == {"environment": "the same in another order or number"}
+
+
+def test_grants_for_several_skills_are_stored_by_skill_and_taken_back_together(host: Host) -> None:
+    one, two = make_skill(host), replace(make_skill(host), name="u")
+    trust.grant_all(host, [(one, ["a"]), (two, ["b", "c"])])
+    assert (trust.grants_for(one, host), trust.grants_for(two, host)) == ({"a"}, {"b", "c"})
+    assert trust.of_project(host.directory, host) == {"t": {"a"}, "u": {"b", "c"}}
+    elsewhere = replace(one, file=host.home / "skills.toml")
+    trust.grant(elsewhere, host, ["a"])
+    assert trust.revoke_project(host.directory, host) == ("t", "u")
+    assert trust.of_project(host.directory, host) == {}
+    assert trust.revoke_project(host.directory, host) == ()
+    assert trust.grants_for(elsewhere, host) == {"a"}
 
 
 def test_what_only_people_read_may_change(host: Host) -> None:
@@ -182,10 +303,6 @@ def test_the_whole_way(tmp_path: Path) -> None:
         ("registry:evil.io", trust.asks(first)[0][1]),
         ("env:MY_TOKEN", trust.asks(first)[1][1]),
     ]
-    shown = trust.question(first, ["image: old → new"])
-    assert "env:MY_TOKEN" in shown
-    assert "image: old → new" in shown
-    assert "s3cr3t" not in shown
     with pytest.raises(PolicyError) as caught:
         first.raise_for_verdict()
     assert caught.value.liftable
