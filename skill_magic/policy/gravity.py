@@ -40,7 +40,7 @@ class Kind:
 
 # fmt: off
 KINDS = (
-    Kind("unknown", "{}, which this version cannot explain", "thing without an explanation",
+    Kind("unknown", "what this version cannot explain: {}", "thing without an explanation",
          "things without an explanation", "What it gives cannot be told, so it may be anything."),
     Kind("engine", "the group {}, which steers the engine, and so the machine", "group that steers the engine",
          "groups that steer the engine", "Who has the engine's socket has the machine."),

@@ -85,8 +85,9 @@ def _top(decisions: Sequence[Decision], many: str, width: int) -> str:
 def _items(asks: Sequence[Ask], limit: int, width: int, *, every: bool) -> list[str]:
     """At most ``limit`` lines: each kind has one, the gravest kinds more."""
     groups = [list(group) for _, group in groupby(asks, key=lambda each: each.rank)]
-    rest = groups[limit - 1 :] if len(groups) > limit else []
-    groups = groups[: limit - 1] if rest else groups
+    rest: list[list[Ask]] = []
+    if len(groups) > limit:  # where there is one line, it is the gravest, and the summary has the others
+        groups, rest = groups[: max(limit - 1, 1)], groups[limit - 1 :] if limit > 1 else []
     sizes = [1] * len(groups)
     spare = limit - len(groups) - bool(rest)
     for at, group in enumerate(groups):  # a few lines for each kind,
