@@ -19,6 +19,9 @@ from . import keys, reading, values
 from .layers import HOLE, Docker, Origin, Skill
 from .toml_lines import Path as KeyPath
 
+_FAULTS_OF_FILE = 256
+"""Faults of a file as a whole that are told; those behind them come once these are mended."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -85,6 +88,8 @@ class _Reader:
         for name, table in tables.items():
             self._skill(name, table)
         if broken:
+            # Each is a fault of every skill: many of both would be a list without end.
+            broken = broken[:_FAULTS_OF_FILE]
             self.layer.broken = tuple(broken)
             for name in tables:
                 if name in self.layer.skills:
