@@ -28,7 +28,10 @@ class Mount:
     :param propagation: as declared; anything but an empty string, ``private`` or ``rprivate`` is refused.
     :param field: where it was declared (``volumes[0]``, ``extra_args[1]``; empty for our own mounts).
     :param ours: added by this package (the notebook's directory, masks, protections), not by a manifest.
-    :param names: names of host variables whose values the source was made from.
+    :param names: names of host variables whose values any part of it was made from; :param target_names: those of
+        the target alone.
+    :param written: its first part (the host's, or the target where there is none) as the manifest has it, nothing
+        expanded; shown in place of what may not be.
     :param identity: (device, inode) of ``source`` when the plan was made; ``mounts.recheck`` compares it before start.
     """
 
@@ -45,6 +48,14 @@ class Mount:
     ours: bool = False
     names: tuple[str, ...] = ()
     identity: tuple[int, int] | None = None
+    target_names: tuple[str, ...] = ()
+    written: str = ""
+
+    def __repr__(self) -> str:
+        # What a host variable is a part of stays out of tracebacks and logs, as the values of EnvVar do.
+        source, target = ("…", "…") if self.names else (self.source, self.target)
+        mode = "ro" if self.read_only else "rw"
+        return f"Mount({self.kind!r}, {target!r}, {source!r}, {mode!r}, field={self.field!r}, names={self.names!r})"
 
 
 @dataclass(frozen=True)

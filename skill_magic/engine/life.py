@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, EngineLost
@@ -22,7 +23,7 @@ from ..events import Finished, Note, Output, Started
 from . import images, passwd, session
 from .channel import Channel
 from .ending import exit_code_of, finished, seconds
-from .failures import explain, translate, unknown_user
+from .failures import explain, translate, unknown_user, without_values
 from .gates import check_made
 from .removal import remove, remove_later
 from .stream import Attachment, Response
@@ -84,14 +85,17 @@ class Life:
     def lead(self) -> None:
         """Lead it to its end. Raises what the consumer is to be told instead of an end."""
         self._watch.start()
+        failure: Exception | None = None
         try:
             self._lead()
-        except EngineLost as error:
-            raise self._lost or error from error
+        except Exception as error:
+            failure = self._lost if isinstance(error, EngineLost) and self._lost is not None else error
         finally:
             self.ended.set()
             self.over = True
             self._watch.stop()
+        if failure is not None:
+            raise without_values(failure, self._concealed)
 
     def lose(self, error: EngineLost) -> None:
         """The engine does not answer: tell the consumer at once, whatever the life's own thread is waiting
@@ -102,9 +106,26 @@ class Life:
         for stream in self._streams:
             stream.close()
 
+    @cached_property
+    def _concealed(self) -> tuple[str, ...]:
+        """What no text of the engine may say of this run."""
+        from ..policy.redact import concealed
+
+        return concealed(self.spec, self.host)
+
+    def _tell(self, event: Note | Finished) -> None:
+        """Hand on an event with words in it, some of which may be the engine's."""
+        from ..policy.redact import hide_values
+
+        if isinstance(event, Note):
+            event = replace(event, text=hide_values(event.text, self._concealed))
+        else:
+            event = replace(event, error=hide_values(event.error, self._concealed))
+        self.channel.put(event)
+
     def _lead(self) -> None:
         for note in self.spec.notes:
-            self.channel.put(Note(note))
+            self._tell(Note(note))
         if self.spec.gpus is not None:
             images.require_gpu(self.engine)
         try:
@@ -216,7 +237,7 @@ class Life:
             try:
                 attachment.send(self._stdin)
             except Exception as error:  # a file of the caller's: whatever its `read` raises
-                self.channel.put(Note(f"the input broke off: {error}"))
+                self._tell(Note(f"the input broke off: {error}"))
 
         name = f"skill-magic-stdin-{self.name}"
         threading.Thread(target=work, name=name, daemon=True).start()
@@ -265,19 +286,17 @@ class Life:
         if state is None:
             assert self.stopper.state is not None  # noqa: S101 - that is why
             words = "stopped before the tool was started"
-            self.channel.put(Finished(self.stopper.state, None, 0.0, time.time(), words))
+            self._tell(Finished(self.stopper.state, None, 0.0, time.time(), words))
             return
         end = finished(state, self.stopper.reason)
         if state.get("OOMKilled") and end.state == "finished":
-            self.channel.put(
-                Note("a process of the tool was killed for want of memory, but the tool went on")
-            )
+            self._tell(Note("a process of the tool was killed for want of memory, but the tool went on"))
         if harsher := self.stopper.harsher:
-            self.channel.put(Note(harsher))
+            self._tell(Note(harsher))
         dropped = self.channel.dropped()
         if dropped is not None:
             self.channel.put(dropped)
-        self.channel.put(end)
+        self._tell(end)
 
     def _stopping(self) -> bool:
         """Whether to go no further."""
