@@ -112,6 +112,7 @@ def _user(context: Context, name: str, where: str, passwd: str, group: str) -> I
                 f"In this image {name} is root.",
                 'Leave user out to run as yourself; where root is meant, write "0:0", which can be allowed.',
             )
+            return
     elif number(user_part) is None:
         yield from other_user(context, where, name, uid, f"In this image {name} is {meant}. ")
     if gid != 0:

@@ -43,7 +43,12 @@ def own_groups(host: Host) -> frozenset[int]:
 
 def number(text: str) -> int | None:
     """An id as the engine reads it (``010`` is ten, ``+5`` five); ``None`` for a name."""
-    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else None
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        return None
+    digits = (
+        text.lstrip("+-").lstrip("0")[:20] or "0"
+    )  # what is longer is beyond every id, and as foreign cut off
+    return -int(digits) if text.startswith("-") else int(digits)
 
 
 def is_root(part: str) -> bool:

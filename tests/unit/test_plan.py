@@ -214,7 +214,10 @@ def test_user(tmp_path: Path) -> None:
     # A bare number would get its group from the image, which is root's where it does not know the number.
     assert plan_of(tmp_path, user="1234").spec.user == "1234:1000"
     assert plan_of(tmp_path, "-u", "1234").spec.user == "1234:1000"
-    assert plan_of(tmp_path, user="0").spec.user == "0"
+    assert plan_of(tmp_path, user="01234").spec.user == "01234:1000"
+    # Root's group, too: an image may give root another one, and further groups.
+    assert plan_of(tmp_path, user="0").spec.user == "0:0"
+    assert plan_of(tmp_path, user="000").spec.user == "000:0"
     assert plan_of(tmp_path, user="image").spec.user is None
     assert plan_of(tmp_path, user="0").spec.user_field == "user"
     assert plan_of(tmp_path, "--user", "7:7").spec.user_field == "extra_args[0]"

@@ -321,4 +321,5 @@ def test_one_more_option_never_helps(
 
 def test_the_tree_is_what_the_properties_need(host: Host) -> None:
     assert Path(host.home / "Vidéos").is_dir()
-    assert decide(host, "${HOME}/Vidéos:/v:ro").verdict == "allow"
+    assert decide(host, "${HOME}/Vidéos:/v:ro").verdict == "trust"
+    assert decide(host, "${PWD}/data:/v:ro").verdict == "allow"
