@@ -29,7 +29,7 @@ class Mount:
     :param field: where it was declared (``volumes[0]``, ``extra_args[1]``; empty for our own mounts).
     :param ours: added by this package (the notebook's directory, masks, protections), not by a manifest.
     :param names: names of host variables whose values any part of it was made from; :param target_names: those of
-        the target alone.
+        the target alone, ``None`` where that is not known and may be any of them.
     :param written: its first part (the host's, or the target where there is none) as the manifest has it, nothing
         expanded; shown in place of what may not be.
     :param identity: (device, inode) of ``source`` when the plan was made; ``mounts.recheck`` compares it before start.
@@ -48,7 +48,7 @@ class Mount:
     ours: bool = False
     names: tuple[str, ...] = ()
     identity: tuple[int, int] | None = None
-    target_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] | None = None
     written: str = ""
 
     def __repr__(self) -> str:
@@ -152,6 +152,7 @@ class RunSpec:
 
     :param args: argv after the entrypoint, verbatim.
     :param entrypoint: argv[0], never split; ``None`` for the image's own.
+    :param working_dir: may be the target of a mount, which host variables can be a part of: not in the repr.
     :param user: ``uid:gid`` or a name; ``None`` for the image's own user (``user = "image"``).
     :param user_field: ``user`` where the manifest set it, ``extra_args[i]`` for ``--user``, empty for the caller's own.
     :param init: ``True``/``False`` where it was asked for, ``None``: an init unless the image brings one.
@@ -169,7 +170,7 @@ class RunSpec:
     args: tuple[str, ...] = ()
     entrypoint: str | None = None
     mounts: tuple[Mount, ...] = ()
-    working_dir: str | None = None
+    working_dir: str | None = field(default=None, repr=False)
     environment: tuple[EnvVar, ...] = ()
     limits: Limits = Limits()
     network: str = "none"

@@ -182,7 +182,7 @@ def _no_target_twice(made: Iterable[Mount], wanted: Wanted) -> None:
                     "mount-duplicate",
                     mount.field,
                     redact.mount(mount).target,
-                    f"{earlier.field} is mounted at {mount.target} already.",
+                    f"{earlier.field} is mounted there already.",
                     "Give one of the two another place in the container.",
                     kind="invalid",
                 )

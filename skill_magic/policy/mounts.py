@@ -229,7 +229,7 @@ def nested(context: Context) -> Iterator[Violation]:
             yield context.violation(
                 "workdir-missing",
                 "working_dir",
-                spec.working_dir,
+                str(redact.working_dir(spec)),
                 f"On the host this is {context.path(around, place)}, which is no folder.",
                 "Create it first; the engine would make one that belongs to root.",
                 kind="invalid",
@@ -284,7 +284,7 @@ def working_dir(context: Context) -> Iterator[Violation]:
         yield context.violation(
             "workdir-kernel",
             "working_dir",
-            path,
+            str(redact.working_dir(context.spec)),
             "A directory of the kernel is a way out of the container (CVE-2024-21626).",
             f"Write {WORKDIR}.",
         )

@@ -73,9 +73,19 @@ def mount(each: Mount) -> Mount:
     secret = any(secret_name(name) for name in foreign)
     if secret or not (each.kind == "mask" or (each.kind == "bind" and each.identity is not None)):
         each = replace(each, source=each.source and MASK, declared=each.declared and MASK)
-    if secret or any(not standard_name(name) for name in each.target_names):
+    of_target = each.names if each.target_names is None else each.target_names
+    if secret or any(not standard_name(name) for name in of_target):
         each = replace(each, target=f"/{MASK}")
     return each
+
+
+def working_dir(spec: RunSpec) -> str | None:
+    """The working directory as it may be shown: without ``working_dir`` it is where a manifest mounts the
+    notebook's directory, and so made of the same variables."""
+    for each in spec.mounts:
+        if each.target == spec.working_dir:
+            return mount(each).target
+    return spec.working_dir
 
 
 def secrets(names: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import road
 from ..answer import Answer, Block, Findings, Text, Verbatim
 from ..errors import CommandError, SpecError
-from ..policy.redact import MASK, env_value, mount
+from ..policy.redact import MASK, env_value, mount, working_dir
 from .catalogue import WORDS
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def spec_data(spec: RunSpec) -> dict[str, Any]:
             data[each.name] = [_variable(variable) for variable in value]
         elif each.name == "mounts":
             data[each.name] = [_plain(mount(one)) for one in value]
+        elif each.name == "working_dir":
+            data[each.name] = working_dir(spec)
         else:
             data[each.name] = _plain(value)
     return data

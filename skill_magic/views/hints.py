@@ -52,11 +52,14 @@ def _outside(spec: RunSpec, word: str) -> str:
     """The hint for a path of the host that the tool cannot know; empty where ``word`` is none."""
     if word.startswith("-"):
         word = word.partition("=")[2]
+    from ..policy import redact
+
     home = str(spec.directory)
     binds = [
         (mount.source, mount.target)
         for mount in spec.mounts
         if mount.kind == "bind" and mount.source is not None and (mount.source == home or not mount.ours)
+        if redact.mount(mount) == mount  # what is not shown is not hinted at
     ]
     workdir = next((target for source, target in binds if source == home), None)
     if workdir is None or not word or "\0" in word:
