@@ -167,6 +167,7 @@ def test_network_none_reaches_nothing(project: Project, server: tuple[str, str])
 def test_bridge_gets_out(project: Project, server: tuple[str, str]) -> None:
     """The control: the same probe connects where the manifest says bridge."""
     project.write('network = "bridge"')
+    project.trust("network:bridge")
     address, _ = server
     wait = f"""
 import time

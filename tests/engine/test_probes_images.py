@@ -17,7 +17,7 @@ from skill_magic.host import Host
 from skill_magic.policy.rules import check_image
 from skill_magic.spec import Gpus, RunSpec
 
-from .probes import Person, Project, codes, commit, docker, drop, volumes
+from .probes import UID, Person, Project, codes, commit, docker, drop, volumes
 
 pytestmark = pytest.mark.engine
 
@@ -155,7 +155,7 @@ NAMED = [
     ("nobody", "user-root"),
     ("app:sneaky", "user-root-group"),
     ("nobody:plain", "user-root"),
-    ("1234:sneaky", "user-root-group"),
+    (f"{UID}:sneaky", "user-root-group"),
     ("missing", "user-unknown"),
 ]
 
@@ -177,6 +177,7 @@ def test_an_image_that_calls_root_nobody(person: Person, image: Callable[..., st
         assert not (person.home / "project/planted").exists()
     person.project.write('user = "app:plain"', image=name)
     person.own()
+    person.trust("uid:1234", "gid:1234")
     done = person.tool("import os; print(os.getuid(), os.getgid())")
     assert done.stdout == "1234 1234\n", done.stderr
 
@@ -206,6 +207,7 @@ def test_a_name_brings_no_groups_of_the_image(person: Person, image: Callable[..
     assert "999" in docker("run", "--rm", "--user=nobody", "--entrypoint=id", name)
     person.project.write('user = "nobody"', image=name)
     person.own()
+    person.trust("uid:65534", "gid:65534")
     done = person.tool("import os; print(os.getuid(), os.getgid(), os.getgroups())")
     assert done.stdout == "65534 65534 [65534]\n", done.stderr
 
@@ -225,6 +227,7 @@ def test_a_number_alone_keeps_the_callers_group(person: Person, image: Callable[
     name = image(files={"/etc/passwd": PASSWD})
     person.project.write('user = "4321"', image=name)
     person.own()
+    person.trust("uid:4321")
     done = person.tool("import os; print(os.getuid(), os.getgid(), os.getgroups())")
     gid = os.stat(person.home).st_gid
     assert done.stdout == f"4321 {gid} [{gid}]\n", done.stderr
