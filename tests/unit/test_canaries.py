@@ -338,42 +338,40 @@ def test_the_repr_of_a_mount_says_which_variables_and_not_what_they_hold() -> No
 PACKAGE = Path(redact.__file__).parents[1]
 
 
-def calls(name: str) -> set[str]:
-    """The modules, and within them the functions, that call ``name``."""
-    found = set()
+def calls(name: str) -> dict[str, list[ast.Call]]:
+    """``MODULE:FUNCTION`` → its calls of ``name``."""
+    found: dict[str, list[ast.Call]] = {}
     for path in PACKAGE.rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        for function in ast.walk(tree):
+        for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef):
                 continue
             for node in ast.walk(function):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-                    found.add(f"{path.relative_to(PACKAGE)}:{function.name}")
+                    found.setdefault(f"{path.relative_to(PACKAGE)}:{function.name}", []).append(node)
     return found
 
 
 def test_two_functions_expand_and_each_keeps_the_names() -> None:
-    assert calls("expand") == {"plan/envvars.py:parse", "mounts/text.py:expanded"}
+    assert set(calls("expand")) == {"plan/envvars.py:parse", "mounts/text.py:expanded"}
+    assert set(calls("EnvVar")) == {"plan/envvars.py:parse", "plan/draft.py:_environment"}
 
 
 def test_a_text_becomes_a_mount_in_one_place() -> None:
-    """Every other mount is made of nothing that was filled in, or takes the names of one that was."""
-    assert {each for each in calls("Mount") if each.startswith(("mounts/text", "mounts/option"))} == {
-        "mounts/text.py:made"
-    }
-    assert calls("Mount") == {
-        "mounts/text.py:made",
-        "mounts/mounts.py:project_mount",
-        "mounts/guards.py:_mask",
-        "mounts/guards.py:_over_itself",
-        "flags/mounts.py:_tmpfs",
-        "plan/draft.py:_scratch",
-        "engine/passwd.py:with_entry",
-    }
-    assert calls("EnvVar") == {"plan/envvars.py:parse", "plan/draft.py:_environment"}
+    """Every other mount is our own; what lies in one that was asked for takes over its names."""
+    made = calls("Mount")
+    assert "mounts/text.py:made" in made
+    for place, nodes in made.items():
+        if place in ("mounts/text.py:made", "flags/mounts.py:_tmpfs"):  # nothing is filled in for the second
+            continue
+        for node in nodes:
+            words = {keyword.arg: keyword.value for keyword in node.keywords}
+            ours = words.get("ours")
+            assert isinstance(ours, ast.Constant), place
+            assert ours.value is True, place
+            assert not place.startswith("mounts/guards") or {"names", "target_names"} <= set(words), place
 
 
-def test_an_error_of_a_file_that_is_no_manifest_is_none_of_ours(tmp_path: Path) -> None:
+def test_a_manifest_with_a_fault_beside_the_value(tmp_path: Path) -> None:
     """The verdict on a manifest with a fault beside the value: partial skills are judged, and told, as well."""
     host = person(tmp_path, PLAIN)
     write(host, {"volumes": ["./data:/w/@"]}, "${API_TOKEN}")
