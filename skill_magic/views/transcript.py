@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..carriage_returns import collapse
 from ..media import binary
 from ..output import Piece, StreamName
-from ..text import LineLimit, Sanitizer, collapse, without_colour
+from ..text import LineLimit, Sanitizer, without_colour
 from . import words
 from .colour import Painter
 
@@ -126,14 +127,16 @@ def _fitting(lines: Sequence[str]) -> list[str]:
 def _lines(pieces: Sequence[Piece]) -> list[tuple[StreamName, str]]:
     """A line belongs where it ends: two streams writing at once do not tear each other's lines apart."""
     clean: dict[StreamName, Sanitizer] = {"stdout": Sanitizer(), "stderr": Sanitizer()}
-    begun: dict[StreamName, str] = {"stdout": "", "stderr": ""}
+    begun: dict[StreamName, list[str]] = {"stdout": [], "stderr": []}
     found: list[tuple[StreamName, str]] = []
     for piece in pieces:
-        *ended, rest = (begun[piece.stream] + clean[piece.stream].feed(piece.data)).split("\n")
-        found += [(piece.stream, _line(line)) for line in ended]
-        begun[piece.stream] = rest
-    for name, rest in begun.items():
-        if last := _line(rest + clean[name].close()):
+        first, *others = clean[piece.stream].feed(piece.data).split("\n")
+        begun[piece.stream].append(first)
+        for line in others:
+            found.append((piece.stream, _line("".join(begun[piece.stream]))))
+            begun[piece.stream] = [line]
+    for name, parts in begun.items():
+        if last := _line("".join(parts) + clean[name].close()):
             found.append((name, last))
     return found
 
