@@ -8,7 +8,8 @@ Run as a script of its own, in a session of its own, with nothing but the standa
 Standard input is a pipe whose other end only the watched process holds. Its first line is the key by which that
 process signs its containers' labels (see ``ownership.py``), in hexadecimal digits; it is not in the arguments, which
 everybody on the machine can read. The end of the pipe says that the process is gone; a ``q`` before it says that
-nothing needs to be done. The modules that talk to an engine are imported only then, so that an idle watchdog stays small.
+nothing needs to be done. The modules that talk to an engine are imported only then, so that an idle watchdog stays
+small.
 """
 
 import contextlib
