@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, EngineUnavailable
 from .failures import os_error, tls_error, translate
+from .ownership import person_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ watch."""
 ASKING = "1.41"
 """The API version of a client that only asks for the version."""
 
-_engines: dict[tuple[int, str, str], Engine] = {}
+_engines: dict[tuple[int, str, str, str], Engine] = {}
 _lock = threading.Lock()
 
 
@@ -39,10 +40,13 @@ class Engine:
     """One Docker engine: an API client and the facts about it, asked once.
 
     Values of this class are safe to share between threads and survive a fork.
+
+    :param data_dir: the person's data directory, where the key to their containers is kept.
     """
 
-    def __init__(self, address: EngineAddress) -> None:
+    def __init__(self, address: EngineAddress, data_dir: Path) -> None:
         self.address = address
+        self._data_dir = data_dir
         self._pid = -1
         self._client: Any = None
         self._client_lock = threading.Lock()
@@ -63,6 +67,11 @@ class Engine:
                 self._client = _client(self.address)
                 self._pid = os.getpid()
             return self._client
+
+    @property
+    def key(self) -> bytes:
+        """What the containers of this person are signed with, see :mod:`.ownership`."""
+        return person_key(self._data_dir)
 
     @property
     def local(self) -> bool:
@@ -136,12 +145,12 @@ def connect(host: Host) -> Engine:
         raise _nothing_found()
     if address.problem:
         raise EngineUnavailable(address.reason, address.fix, problem=address.problem)
-    key = (os.getpid(), address.url, str(address.tls or ""))
+    key = (os.getpid(), address.url, str(address.tls or ""), str(host.data_dir))
     with _lock:
         engine = _engines.get(key)
     if engine is not None and engine.alive(CONNECT_TIMEOUT):
         return engine
-    engine = Engine(address)
+    engine = Engine(address, host.data_dir)
     _ = engine.api
     with _lock:
         _engines[key] = engine

@@ -169,7 +169,7 @@ class Life:
     def _body(self, spec: RunSpec, facts: ImageFacts) -> dict[str, Any]:
         from .arguments import create_body
 
-        labels = session.current().labels(spec, self.host, keep=self.keep)
+        labels = session.current().labels(spec, self.host, self.name, keep=self.keep)
         try:
             body = create_body(spec, facts, name=self.name, labels=labels)
         except ValueError as error:

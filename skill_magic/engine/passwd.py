@@ -133,14 +133,14 @@ def _of_image(
     """Files of the image, read out of a container that is never started; empty where it has none."""
     here = session.current()
     here.protect(engine)
+    name = f"skill-look-{uuid.uuid4().hex[:8]}"
     body = {
         "Image": facts.id,
         "Entrypoint": ["true"],
-        "Labels": here.labels(spec, host, keep=False),
+        "Labels": here.labels(spec, host, name, keep=False),
         "NetworkDisabled": True,
         "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "none", "Config": {}}},
     }
-    name = f"skill-look-{uuid.uuid4().hex[:8]}"
     with translate("look into the image"):
         container = engine.api.create_container_from_config(body, name)["Id"]
         try:
