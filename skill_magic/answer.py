@@ -140,7 +140,8 @@ class Answer:
 
     def json(self) -> str:
         """For a machine; escaped to ASCII, so that nothing in it can move a cursor."""
-        return json.dumps(self.data, indent=2, ensure_ascii=True, default=str)
+        said = json.dumps(self.data, indent=2, ensure_ascii=True, default=str)
+        return said.replace("\x7f", "\\u007f")  # DEL is ASCII, and a control character
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.text(), "text/html": self.html()}
