@@ -146,7 +146,8 @@ class TestIPython:
         ipython.expect_exact("In [3]: ")
         # What led to the error is told as well, and is not the package's.
         ipython.sendline(
-            "import skill_magic.errors, skill_magic.road as r; evil = 'PWNED' + chr(27) + '[2J' + chr(13) + 'FORGED' + chr(0x202e)"
+            "import skill_magic.errors, skill_magic.road as r; "
+            "evil = 'PWNED' + chr(27) + '[2J' + chr(13) + 'FORGED' + chr(0x202e)"
         )
         ipython.expect_exact("In [4]: ")
         ipython.sendline(
