@@ -29,16 +29,17 @@ MARKUP = (
     "<img src=http://evil.test/a.png> ![x](http://evil.test/b.png) [y](http://evil.test/) <b>bold</b> ```"
 )
 EVIL = f"{FORMULAS} {MARKUP}"
+AFTER_A_BLANK_LINE = "\n\n![z](http://evil.test/c.png)\n\n$$f6$$\n"
 NAME = r"a$\rule{900px}{900px}$ ![x](http:evil.test) <b>.txt"
 CONTROL = "from IPython.display import HTML; HTML('<p>control: $x^2$</p>')"
 
 MANIFEST = f"""
 [skills.told]
-description = {json.dumps(EVIL)}
+description = {json.dumps(EVIL + AFTER_A_BLANK_LINE)}
 [skills.told.docker]
 image = "python:3.12-slim"
 entrypoint = "python3"
-command = [{json.dumps("c " + EVIL)}]
+command = [{json.dumps("c " + EVIL + AFTER_A_BLANK_LINE)}]
 [skills.bad.docker]
 image = {json.dumps(EVIL)}
 {json.dumps(EVIL)} = 1
@@ -79,9 +80,10 @@ def untouched(page: Notebook, control: int, ours: list[int], *, said: str = "f1"
         output = page.output(cell)
         expect(output).to_contain_text("evil.test")
         assert output.locator("mjx-container").count() == 0, cell
-        assert output.locator(".jp-RenderedHTMLCommon b, img[src*=evil], a[href*='//evil']").count() == 0, (
-            cell
-        )
+        assert output.locator("img[src*=evil]").count() == 0, cell
+        # In plain text JupyterLab makes links of addresses itself, whoever wrote them.
+        html = output.locator(".jp-RenderedHTMLCommon")
+        assert html.locator("b, a[href*='//evil']").count() == 0, cell
         assert said in output.inner_text()
     assert page.faults == []
 
