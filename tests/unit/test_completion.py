@@ -237,6 +237,7 @@ def test_a_file_like_an_option_is_offered_as_a_file(tmp_path: Path) -> None:
     assert words("%skill ffmpeg -- -r", tmp_path) == ["./-rf"]
 
 
+@pytest.mark.filterwarnings("ignore:.*pending deprecation:PendingDeprecationWarning")
 def test_no_other_matcher_offers_them_either(shell: InteractiveShell, tmp_path: Path) -> None:
     for name in HOSTILE[:-1]:
         (tmp_path / f"zq{name}").touch()
