@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import json
 import os
 import re
@@ -18,14 +20,18 @@ from hypothesis import strategies as st
 
 from skill_magic import errors
 from skill_magic.answer import Answer, Block, Findings, Table, Text, Verbatim
+from skill_magic.door import ask_kernel
+from skill_magic.events import Note, Pulling, Started
 from skill_magic.files import FileChange
 from skill_magic.findings import Violation
 from skill_magic.foreign import hides, line, lines, markup, shell
 from skill_magic.output import saved
 from skill_magic.result import RunResult
 from skill_magic.text import label
+from skill_magic.verbs.pull import _line as pull_line
 from skill_magic.views import card
 from skill_magic.views.panel_state import PanelState
+from skill_magic.views.stream import StreamView
 
 HOSTILE = (
     "\x1b]0;PWNED\x07\x1b[2J\x9b2J\u202egnp\u2066\u2028FORGED\u2029FORGED\nFORGED\r\nFORGED\rFORGED\x85FORGED\x0bFORGED"
@@ -246,6 +252,34 @@ class TestCards:
         state.note(HOSTILE)
         head = state.head(0)
         assert bad("".join([head["skill"], head["image"], head["command"], *head["notes"]])) == set()
+
+    @given(TEXTS)
+    def test_notes_and_pulls_are_lines_of_their_own(self, text: str) -> None:
+        out, err = io.StringIO(), io.StringIO()
+        view = StreamView(out, err)
+        view.event(Note(f"n{text}"))
+        view.event(Pulling(f"i{text}", 1, None, (0, 1), text))
+        view.event(Started("c", "n", "i", None, 0.0))
+        assert bad(err.getvalue(), but="\n") == set()
+        assert err.getvalue().count("\n") == 3
+        assert bad(pull_line(Pulling(text, 1, 2, (0, 1), text))) == set()
+
+    def test_questions_are_clean_at_the_door(self) -> None:
+        asked: list[str] = []
+
+        class Kernel:
+            _allow_stdin = True
+
+            def raw_input(self, question: str) -> str:
+                asked.append(question)
+                return "y"
+
+        ask = ask_kernel(Kernel())
+        assert ask is not None
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            assert ask(f"a\nb {HOSTILE}", f"Allow {HOSTILE}?") == "y"
+        assert bad(shown.getvalue(), but="\n\t") == set()
+        assert bad("".join(asked)) == set()
 
     def test_a_background_run_says_its_name_clean(self) -> None:
         from skill_magic.background import Handle
