@@ -246,13 +246,13 @@ def _piped() -> BinaryIO | None:
 
 
 def _note(text: str) -> None:
-    from .answer import safe
+    from .foreign import line
 
-    print(f"skill: {safe(text)}", file=sys.stderr)  # noqa: T201
+    print(f"skill: {line(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _say(error: SkillError, code: int) -> int:
-    from .answer import safe
+    from .foreign import line
 
-    print("\n".join(safe(line) for line in error.lines()), file=sys.stderr)  # noqa: T201
+    print("\n".join(map(line, error.lines())), file=sys.stderr)  # noqa: T201
     return code

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import CommandError, SkillError
+from .foreign import line, lines
 
 if TYPE_CHECKING:
     from .host import Host
@@ -94,7 +95,7 @@ def ask_in_terminal() -> Callable[[str, str], str] | None:
         return None
 
     def ask(text: str, question: str) -> str:
-        print(f"{text}\n{question}", end="", file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
+        print(f"{lines(text)}\n{line(question)}", end="", file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
         return sys.stdin.readline()
 
     return ask
@@ -106,7 +107,7 @@ def ask_kernel(kernel: Any) -> Callable[[str, str], str] | None:
         return None
 
     def ask(text: str, question: str) -> str:
-        print(text, flush=True)  # noqa: T201  (a front end shows a prompt in one line)
-        return str(kernel.raw_input(question))
+        print(lines(text), flush=True)  # noqa: T201  (a front end shows a prompt in one line)
+        return str(kernel.raw_input(line(question)))
 
     return ask

@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .foreign import line
+
 if TYPE_CHECKING:
     from .findings import Violation
     from .result import RunResult
@@ -52,25 +54,29 @@ __all__ = [
 class SkillError(Exception):
     """Base of all errors of this package.
 
-    :param message: what is wrong, one or a few lines of plain text.
+    Names and values in it are often a stranger's, so each text is one line, whatever it holds: a traceback shows
+    ``str(error)`` as it is, and a line end in a key must not make a line of its own.
+
+    :param message: what is wrong, one line of plain text.
     :param hint: the way out; an empty string where the message says it already.
+    :param more: further lines of the message.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str, hint: str = "", *, more: Sequence[str] = ()) -> None:
+        self.message = "\n".join(map(line, (message, *more)))
+        super().__init__(self.message)
         self.hint = hint
 
     def lines(self) -> list[str]:
         """The error as the few lines that a person reads, hint last."""
-        text = self.message.splitlines() or [""]
+        text = self.message.split("\n")
         first = f"{type(self).__name__}: {text[0]}"
-        return [first, *text[1:], *([f"hint: {self.hint}"] if self.hint else [])]
+        return [first, *text[1:], *([line(f"hint: {self.hint}")] if self.hint else [])]
 
     def _render_traceback_(self) -> list[str]:
         # IPython's hook: shows these lines instead of a traceback, in the notebook and in a terminal, and the cell
         # still counts as failed, so that Run All, nbclient and papermill stop.
-        return self.lines()
+        return [line(each) for each in self.lines()]
 
 
 class CommandError(SkillError):
@@ -87,8 +93,8 @@ class _Findings(SkillError):
         body: list[str] = []
         for violation in self.violations:
             where = f"{violation.place}: " if violation.place else ""
-            body.append(f"  {where}{violation.said} [{violation.code}]")
-            body.append(f"    {violation.reason} {violation.fix}".rstrip())
+            body.append(line(f"  {where}{violation.said} [{violation.code}]"))
+            body.append(line(f"    {violation.reason} {violation.fix}".rstrip()))
         split = len(head) - (1 if self.hint else 0)
         return [*head[:split], *body, *head[split:]]
 
@@ -152,8 +158,8 @@ class GpuUnavailable(EngineError):
 class RunError(SkillError):
     """The tool was started and did not succeed. ``result`` holds all that is known of the run."""
 
-    def __init__(self, message: str, hint: str = "", *, result: RunResult) -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str, hint: str = "", *, result: RunResult, more: Sequence[str] = ()) -> None:
+        super().__init__(message, hint, more=more)
         self.result = result
 
 

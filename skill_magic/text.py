@@ -11,6 +11,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from .foreign import line
+
 LINE_LIMIT = 8 * 1024
 """Characters of one line that are shown; a longer line is cut and says so."""
 
@@ -203,8 +205,8 @@ def plain(data: bytes | str) -> str:
 
 
 def label(data: bytes | str) -> str:
-    """Safe text in one line without colour, for names: ``a\\nb`` for a name with a line end in it."""
-    return plain(data).replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    """Safe text in one line without colour, for names: see :func:`skill_magic.foreign.line`."""
+    return line(data.decode("utf-8", "replace") if isinstance(data, bytes) else data)
 
 
 def without_colour(text: str) -> str:

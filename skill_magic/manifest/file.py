@@ -22,6 +22,14 @@ from .toml_lines import Path as KeyPath
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
+@dataclass(frozen=True)
+class _Hidden:
+    """A value that an error says the type of and no more: where the key is none of a manifest's, the file may be
+    another program's, with a password in it."""
+
+    value: object
+
+
 @dataclass
 class Layer:
     """What one file holds.
@@ -37,16 +45,17 @@ class Layer:
     broken: tuple[Violation, ...] = ()
 
 
-def read(file: Path, origin: Origin, *, owner: int | None = None) -> Layer:
+def read(file: Path, origin: Origin, *, owner: int | None = None, named: bool = False) -> Layer:
     """Read a manifest. Never raises; what is wrong is in the result.
 
     :param owner: where given, nobody but this uid (and root) may be able to write the file: it will be
         trusted.
+    :param named: a person named this very file, which may be a link to anywhere; so may their own.
     """
     layer = Layer(file)
     lines: dict[KeyPath, int] = {}
     try:
-        text = reading.text(file, owner)
+        text = reading.text(file, owner, named=named or origin != "project")
         document = reading.document(text, lines)  # fills ``lines`` first: also a broken file names its skills
     except reading.BrokenError as error:
         layer.broken = (
@@ -54,8 +63,8 @@ def read(file: Path, origin: Origin, *, owner: int | None = None) -> Layer:
                 error.code, "manifest", file.name, error.reason, error.fix, None, file, error.line, "invalid"
             ),
         )
-        named = {path[1] for path in lines if len(path) > 1 and path[0] == "skills"}
-        layer.faults = {str(name): layer.broken for name in named}
+        names = {path[1] for path in lines if len(path) > 1 and path[0] == "skills"}
+        layer.faults = {str(name): layer.broken for name in names}
         return layer
     reader = _Reader(layer, origin, lines)
     reader.root(document)
@@ -77,7 +86,7 @@ class _Reader:
             if key in ("policy", "trust"):
                 reason = "A manifest cannot say what is allowed."
                 fix = "Policy belongs in your policy.toml, and `skill trust NAME` gives trust."
-                broken.append(self._fault("manifest-policy", (key,), value, reason, fix))
+                broken.append(self._fault("manifest-policy", (key,), _Hidden(value), reason, fix))
             else:
                 broken += self._known(keys.ROOT, (key,), value)
         skills = document.get("skills")
@@ -144,7 +153,10 @@ class _Reader:
             )
         if not isinstance(table, dict):
             reason = f"It is {keys.type_name(table)}; a skill is a table."
-            return [*found, self._fault("manifest-type", path, table, reason, f"Write [skills.{name}].")]
+            return [
+                *found,
+                self._fault("manifest-type", path, _Hidden(table), reason, f"Write [skills.{name}]."),
+            ]
         for key, value in table.items():
             found += self._known(keys.SKILL, (*path, key), value)
         for key in ("description", "source"):
@@ -236,12 +248,13 @@ class _Reader:
             return []
         word = "a string" if wanted is str else "a table" if wanted is dict else "a list"
         reason = f"It is {keys.type_name(value)}; it must be {word}."
-        return [self._fault("manifest-type", path, value, reason, f"Make it {word}.")]
+        return [self._fault("manifest-type", path, _Hidden(value), reason, f"Make it {word}.")]
 
     def _unknown(self, known: Mapping[str, object], path: KeyPath, value: Any) -> Violation:
         where = f"[{'.'.join(map(str, path[:-1]))}]" if len(path) > 1 else "a manifest"
         reason = f"{where} has no such key."
-        return self._fault("manifest-unknown-key", path, value, reason, keys.suggestion(str(path[-1]), known))
+        suggestion = keys.suggestion(str(path[-1]), known)
+        return self._fault("manifest-unknown-key", path, _Hidden(value), reason, suggestion)
 
     def _fault(
         self, code: str, path: KeyPath, value: Any, reason: str, fix: str, *, field: str = ""
@@ -255,7 +268,10 @@ class _Reader:
     def _violation(
         self, code: str, field: str, value: object, reason: str, fix: str, line: int | None
     ) -> Violation:
-        shown = "" if value is None else keys.shown(field.partition("[")[0], value)
+        if isinstance(value, _Hidden):
+            shown = keys.type_name(value.value)
+        else:
+            shown = "" if value is None else keys.shown(field.partition("[")[0], value)
         bare = not isinstance(value, str)
         return Violation(code, field, shown, reason, fix, None, self.layer.file, line, "invalid", bare)
 

@@ -141,8 +141,10 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     searched: list[Path] = []
     own = host.config_dir / NAMES[0]
     foreign: Violation | None = None
+    named = False
     if explicit is not None:
         project: Path | None = _explicit(host.directory / explicit)
+        named = project == host.directory / explicit  # and not the manifest of a directory that was named
         searched.append(host.directory / explicit)
     else:
         project = _project(host.directory, searched)
@@ -150,7 +152,7 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     layers: list[Layer] = []
     # A person who works in the configuration directory itself has their own manifest there, not a project's.
     if project is not None and not _same(project, own):
-        layers.append(Layer(project, broken=(foreign,)) if foreign else read(project, "project"))
+        layers.append(Layer(project, broken=(foreign,)) if foreign else read(project, "project", named=named))
     searched.append(own)
     if os.path.lexists(own):
         layers.append(read(own, "user", owner=host.uid))

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def explain(command: Command, door: Door) -> Answer:
     """The equivalent ``docker run`` line, every finding of the policy, and the notes."""
-    from ..plan.dockerline import docker_run_line
+    from ..foreign import shell
+    from ..plan.dockerline import docker_run_line, docker_run_words
 
     if command.request is None:
         raise CommandError("explain what?", f"{door.line('explain NAME -- ARGS')}")
@@ -30,7 +31,7 @@ def explain(command: Command, door: Door) -> Answer:
     line = None
     if decision.spec is not None:
         line = docker_run_line(decision.spec)
-        blocks.append(Verbatim(line))
+        blocks.append(Verbatim(shell(docker_run_words(decision.spec))))
         blocks += [Text(f"note: {note}") for note in decision.spec.notes]
     blocks.append(Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"))
     blocks.append(Findings(decision.violations))

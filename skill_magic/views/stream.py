@@ -15,7 +15,7 @@ from ..carriage_returns import last_drawings
 from ..events import Event, Note, Output, Pulling, Started
 from ..media import binary
 from ..output import Shown, StreamName
-from ..text import LineLimit, Sanitizer, sanitize
+from ..text import LineLimit, Sanitizer, label, sanitize
 from . import words
 from .base import QuietView
 
@@ -239,7 +239,7 @@ class StreamView(QuietView):
     def _say(self, text: str) -> None:
         self.flush()
         start = "\n" if self._open and self._kinds["stdout"] == self._kinds["stderr"] != "pipe" else ""
-        self._write("stderr", f"{start}skill: {sanitize(text)}\n")
+        self._write("stderr", f"{start}skill: {label(text)}\n")
 
     def _pulling(self, event: Pulling) -> None:
         if self._pulled is None:

@@ -120,12 +120,12 @@ def _raise_memory(result: RunResult) -> str:
 
 def hint(result: RunResult) -> str:
     """The way out, what the exit code means, what else may be behind it; empty where there is nothing to add."""
-    return "; ".join(said for said in (_meaning(result), *result.hints) if said)
+    return label("; ".join(said for said in (_meaning(result), *result.hints) if said))
 
 
 def _meaning(result: RunResult) -> str:
-    if result.error_text:
-        return plain(result.error_text).strip().splitlines()[0][:300]
+    if said := plain(result.error_text).strip():
+        return label(said.split("\n")[0][:300])
     if result.state == "timeout":
         return "give it longer with --timeout"
     if result.state == "failed" and result.exit_code in _EXIT_CODES:
@@ -161,9 +161,8 @@ def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
     if result.state == "finished":
         return None
     message = f"{label(result.skill)} {state(result)}"
-    if result.state in ("failed", "killed") and (said := last_words(result, printed)):
-        message += f"\n{said}"
-    return kinds[result.state](message, hint(result), result=result)
+    said = last_words(result, printed) if result.state in ("failed", "killed") else ""
+    return kinds[result.state](message, hint(result), result=result, more=[said] if said else [])
 
 
 def last_words(result: RunResult, printed: Collection[str] = ()) -> str:
