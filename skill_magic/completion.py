@@ -64,7 +64,7 @@ def _candidates(
             return list(PULL)
         return _files(fragment, directory()) if words[-1] in ("--manifest", "-m") else []
     if fragment.startswith("-"):
-        known = [option for option in OPTIONS.values() if not option.verbs or verb in option.verbs]
+        known = [option for option in OPTIONS.values() if option.fits(verb, "magic")]
         return sorted(["--help", *(option.long for option in known)])
     if not plain:
         return [*sorted(names()), *(name for name, verb in VERBS.items() if not verb.reserved)]
