@@ -240,10 +240,12 @@ def _input(request: Request, lent: int) -> BinaryIO | None:
         from . import host, road
 
         try:
-            spec = road.decide(request, host.discover(working_directory())).spec
+            decision = road.decide(request, host.discover(working_directory()))
         except SkillError:
             return None  # told of when it is run
-        if spec is None or not takes_stdin(spec.args):
+        if decision.skill is None or decision.spec is None:
+            return None
+        if not takes_stdin(decision.spec.args[len(decision.skill.leading_args) :]):
             return None
     if os.isatty(lent):
         return cast(BinaryIO, Typed(lent)) if in_foreground(lent) else None
