@@ -101,7 +101,7 @@ def _candidates(
         raw = "--raw" in words
         return _files(typed, directory(), raw=raw) if words[-1] in ("--manifest", "-m") else []
     if fragment.startswith("-"):
-        known = [option for option in OPTIONS.values() if not option.verbs or verb in option.verbs]
+        known = [option for option in OPTIONS.values() if option.fits(verb, "magic")]
         return going_on(sorted(["--help", *(option.long for option in known)]))
     if not plain:
         verbs = (name for name, verb in VERBS.items() if not verb.reserved)

@@ -77,6 +77,7 @@ class Life:
         self.started = 0.0  # by the monotonic clock, as is
         self.heard = 0.0  # the last sign of life of the engine
         self._stdin: bytes | BinaryIO = b"" if stdin is None else stdin
+        self._broken_input = ""
         self._check_image = check_image
         self._streams: list[Attachment | Response] = []
         self._lost: EngineLost | None = None
@@ -236,8 +237,12 @@ class Life:
         def work() -> None:
             try:
                 attachment.send(self._stdin)
-            except Exception as error:  # a file of the caller's: whatever its `read` raises
-                self._tell(Note(f"the input broke off: {error}"))
+            except BaseException as error:  # a file of the caller's: whatever its `read` raises
+                if self.ended.is_set():
+                    return  # the tool had no need of the rest
+                # Half an input must not pass for a whole one: the tool is stopped before it sees an end.
+                self._broken_input = f"the input broke off: {str(error) or type(error).__name__}"
+                self.stopper.stop("failed")
 
         name = f"skill-magic-stdin-{self.name}"
         threading.Thread(target=work, name=name, daemon=True).start()
@@ -289,6 +294,8 @@ class Life:
             self._tell(Finished(self.stopper.state, None, 0.0, time.time(), words))
             return
         end = finished(state, self.stopper.reason)
+        if self._broken_input and end.state in ("finished", "failed"):
+            end = replace(end, state="failed", error=end.error or self._broken_input)
         if state.get("OOMKilled") and end.state == "finished":
             self._tell(Note("a process of the tool was killed for want of memory, but the tool went on"))
         if harsher := self.stopper.harsher:

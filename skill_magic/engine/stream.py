@@ -95,22 +95,23 @@ class Attachment:
             yield from split.feed(view[:size])
 
     def send(self, source: bytes | BinaryIO) -> None:
-        """Write all of ``source`` to the tool's standard input, then close that. Blocks; run it in a
-        thread."""
+        """Write all of ``source`` to the tool's standard input, then close that. Blocks; run it in a thread.
+
+        An error of the source is raised, and the tool's input stays open: at an end of input the tool would take what
+        it has for all there is.
+        """
         assert self._write is not None  # noqa: S101 - attached without stdin there is nothing to send to
-        try:
-            for piece in pieces(source):
-                try:
-                    self._write.sendall(piece)
-                except OSError:
-                    break  # the tool has ended without reading all of its input
-        finally:
-            if self._output:
-                with contextlib.suppress(OSError):
-                    self._write.shutdown(socket.SHUT_WR)
-            else:
-                self._say_goodbye()
-                self.close()
+        for piece in pieces(source):
+            try:
+                self._write.sendall(piece)
+            except OSError:
+                break  # the tool has ended without reading all of its input
+        if self._output:
+            with contextlib.suppress(OSError):
+                self._write.shutdown(socket.SHUT_WR)
+        else:
+            self._say_goodbye()
+            self.close()
 
     def _say_goodbye(self) -> None:
         # The end of a TLS connection has to be said, or the engine may take what it read for cut off.

@@ -127,8 +127,7 @@ class _Reader:
             for key in ("description", "source")
             if key not in bad and isinstance(said.get(key), str)
         }
-        notebook = table.get("notebook")
-        cell = notebook.get("cell") if isinstance(notebook, dict) else None
+        notebook = _sound_notebook(table.get("notebook"))
         return Skill(
             name=name,
             docker=Docker(**{"image": "", **given}),
@@ -136,7 +135,8 @@ class _Reader:
             file=self.layer.file,
             description=texts.get("description", ""),
             source=table.get("source", "") if "source" in texts else "",
-            cell=cell if cell in ("stdin", "args") else "stdin",
+            cell=notebook.get("cell", "stdin"),
+            leading_args=tuple(notebook.get("leading_args", ())),
             lines=self.docker_lines.get(name, {}),
             given=frozenset(given),
         )
@@ -174,13 +174,20 @@ class _Reader:
     def _notebook_faults(self, path: KeyPath, table: Any) -> list[Violation]:
         if not isinstance(table, dict):
             return []  # absent, or of the wrong type and reported as that
-        found = []
+        found: list[Violation] = []
         for key, value in table.items():
-            if key != "cell":
-                found.append(self._unknown({"cell": str}, (*path, key), value))
-            elif value not in ("stdin", "args"):
-                reason, fix = "It must be stdin or args.", 'Write cell = "stdin" or cell = "args".'
-                found.append(self._fault("cell-invalid", (*path, key), value, reason, fix))
+            if key not in keys.NOTEBOOK:
+                found.append(self._unknown(keys.NOTEBOOK, (*path, key), value))
+                continue
+            line = self.lines.get((*path, key))
+            if isinstance(value, list) and len(value) > reading.MOST_ITEMS:
+                found.append(self._too_many((*path, key), value))
+                continue
+            for where, wrong, fault in keys.faults(key, value, keys.NOTEBOOK):
+                code = (
+                    "cell-invalid" if key == "cell" else fault.code
+                )  # whatever it is in place of the two words
+                found.append(self._violation(code, f"notebook.{where}", wrong, fault.reason, fault.fix, line))
         return found
 
     def _runtime_faults(self, path: KeyPath, table: dict[str, Any]) -> list[Violation]:
@@ -216,8 +223,7 @@ class _Reader:
                 found.append(self._unknown(keys.DOCKER, (*path, key), value))
                 continue
             if isinstance(value, list) and len(value) > reading.MOST_ITEMS:
-                reason = f"It has {len(value):,} items; {reading.MOST_ITEMS} are read at most."
-                found.append(self._fault("manifest-too-many", (*path, key), value, reason, "Take some out."))
+                found.append(self._too_many((*path, key), value))
                 continue
             for where, wrong, fault in keys.faults(key, value):
                 line = self.docker_lines.get(str(skill[1]), {}).get(where, self.lines.get((*path, key)))
@@ -234,6 +240,10 @@ class _Reader:
                 reason, fix = f"It disagrees with image = {image!r}.", "Make both the same, or drop source."
                 found.append(self._fault("source-differs", (*skill, "source"), source, reason, fix))
         return found
+
+    def _too_many(self, path: KeyPath, value: list[Any]) -> Violation:
+        reason = f"It has {len(value):,} items; {reading.MOST_ITEMS} are read at most."
+        return self._fault("manifest-too-many", path, value, reason, "Take some out.")
 
     def _known(self, known: Mapping[str, type], path: KeyPath, value: Any) -> list[Violation]:
         """Whether a key outside the docker table is one, and of its type."""
@@ -284,6 +294,17 @@ def _docker_lines(lines: dict[KeyPath, int]) -> dict[str, dict[str, int]]:
             index = f"[{path[4]}]" if len(path) == 5 else ""
             found.setdefault(str(path[1]), {})[f"{path[3]}{index}"] = line
     return found
+
+
+def _sound_notebook(table: Any) -> dict[str, Any]:
+    """The keys of a notebook table that have no fault."""
+    if not isinstance(table, dict):
+        return {}
+    return {
+        key: value
+        for key, value in table.items()
+        if key in keys.NOTEBOOK and not any(True for _ in keys.faults(key, value, keys.NOTEBOOK))
+    }
 
 
 def _frozen(key: str, value: Any, bad: frozenset[str]) -> Any:

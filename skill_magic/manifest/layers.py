@@ -55,6 +55,7 @@ class Docker:
 class Skill:
     """One skill as its manifest describes it.
 
+    :param leading_args: arguments that stand before those of a call, and before ``command`` where it has none.
     :param lines: 1-based line of each key of the docker table and of each item of its lists (``volumes[0]``).
     :param given: names of the docker keys the manifest really wrote (a default and the same value written
         differ).
@@ -67,6 +68,7 @@ class Skill:
     description: str = ""
     source: str = ""
     cell: Literal["stdin", "args"] = "stdin"
+    leading_args: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
 

@@ -135,7 +135,7 @@ def _args(skill: Skill, request: Request, wanted: Wanted) -> tuple[str, ...]:
     for index, word in enumerate(given):
         fault = envvars.unreadable(word) or values.argument_fault(word)
         _fault(wanted, f"{name}[{index}]", word if len(word) <= 80 else f"{word[:79]}…", fault)
-    return tuple(given)
+    return (*skill.leading_args, *given)
 
 
 def _entrypoint(skill: Skill, wanted: Wanted) -> str | None:

@@ -31,7 +31,11 @@ VERSION = 1
 
 def canonical(skill: Skill) -> dict[str, Any]:
     """What a grant is bound to: the docker table as it is written, without what only people read."""
-    return {"docker": dataclasses.asdict(skill.docker), "cell": skill.cell}
+    return {
+        "docker": dataclasses.asdict(skill.docker),
+        "cell": skill.cell,
+        "leading_args": list(skill.leading_args),
+    }
 
 
 def digest(skill: Skill) -> str:

@@ -106,7 +106,8 @@ def state(result: RunResult) -> str:
         case "lost":
             return "lost: the engine stopped answering"
         case _:
-            return f"failed: exit code {result.exit_code}"
+            # A run can fail for another reason than its tool: an input that broke off.
+            return f"failed: exit code {result.exit_code}" if result.exit_code else "failed"
 
 
 def _raise_memory(result: RunResult) -> str:

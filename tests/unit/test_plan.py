@@ -57,6 +57,22 @@ def test_nothing_is_read_from_the_process(tmp_path: Path, monkeypatch: pytest.Mo
 # --- arguments -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("command", "given", "expected"),
+    [
+        ((), None, ("-v", "X=1")),
+        (("a",), None, ("-v", "X=1", "a")),
+        (("a",), (), ("-v", "X=1")),
+        (("a",), ("--csv",), ("-v", "X=1", "--csv")),
+    ],
+)
+def test_leading_arguments_stand_before_all_others(
+    tmp_path: Path, command: tuple[str, ...], given: tuple[str, ...] | None, expected: tuple[str, ...]
+) -> None:
+    skill = dataclasses.replace(make_skill(tmp_path, command=command), leading_args=("-v", "X=1"))
+    assert plan(skill, Request("x", given), make_host(tmp_path)).args == expected
+
+
 def test_the_calls_arguments_take_the_place_of_the_command(tmp_path: Path) -> None:
     skill, host = make_skill(tmp_path, command=["a", "b"]), make_host(tmp_path)
     assert draft(skill, Request("t"), host).spec.args == ("a", "b")
