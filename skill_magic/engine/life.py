@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, EngineLost
 from ..events import Finished, Note, Output, Started
-from . import images, passwd, session
+from . import image_links, images, passwd, session
 from .channel import Channel
 from .ending import exit_code_of, finished, seconds
 from .failures import explain, translate, unknown_user, without_values
@@ -145,6 +145,7 @@ class Life:
             return
         if self._check_image is not None:
             self._check_image(facts)
+        image_links.check(self.engine, self.spec, self.host, facts)
         spec = passwd.with_numbers(self.engine, self.spec, self.host, facts)
         spec = passwd.with_entry(self.engine, spec, self.host, facts)
         if self._stopping():

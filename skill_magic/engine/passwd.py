@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from ..spec import Mount
-from . import made, session
-from .failures import translate
+from . import image_look, made
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -131,22 +130,8 @@ def _of_image(
     engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts, paths: tuple[str, ...], *, follow: bool
 ) -> list[str]:
     """Files of the image, read out of a container that is never started; empty where it has none."""
-    here = session.current()
-    here.protect(engine)
-    name = f"skill-look-{uuid.uuid4().hex[:8]}"
-    body = {
-        "Image": facts.id,
-        "Entrypoint": ["true"],
-        "Labels": here.labels(spec, host, name, keep=False),
-        "NetworkDisabled": True,
-        "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "none", "Config": {}}},
-    }
-    with translate("look into the image"):
-        container = engine.api.create_container_from_config(body, name)["Id"]
-        try:
-            return [made.read(engine, container, path, follow=follow) for path in paths]
-        finally:
-            engine.api.remove_container(container, v=True, force=True)
+    with image_look.opened(engine, spec, host, facts) as container:
+        return [made.read(engine, container, path, follow=follow) for path in paths]
 
 
 def _write(file: Path, text: str) -> None:

@@ -247,6 +247,18 @@ def check_volumes(spec: RunSpec, volumes: Mapping[str, Mapping[str, Any]], host:
     _refuse(spec, policy.check_volumes(spec, volumes, host, settings=bounds.load(host)))
 
 
+def check_links(spec: RunSpec, real: Mapping[str, str], host: Host) -> None:
+    """Judge where paths of the container lead in its image.
+
+    :param real: path → where it leads, for each path with a link in it.
+    :raises PolicyError: for one that leads where nothing may be put.
+    """
+    from . import rules as policy
+    from . import settings as bounds
+
+    _refuse(spec, policy.check_links(spec, real, host, settings=bounds.load(host)))
+
+
 def check_accounts(spec: RunSpec, passwd: str, group: str, host: Host, *, image_user: str = "") -> None:
     """Judge names of users and groups by the image's own /etc/passwd and /etc/group.
 

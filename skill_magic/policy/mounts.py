@@ -192,6 +192,14 @@ def targets(context: Context) -> Iterator[Violation]:
                 "It would hide the whole image.",
                 f"Write {WORKDIR} or another path.",
             )
+        if target == "/etc" and mount.kind == "bind":
+            yield context.violation(
+                "target-system",
+                where,
+                context.target(mount),
+                "The engine would make its own hosts, hostname and resolv.conf in that folder, as root.",
+                f"Write {WORKDIR} or another path.",
+            )
         tree = next((each for each in _KERNEL if below(target, each)), None)
         if tree is not None and not (mount.kind == "tmpfs" and target == "/dev/shm"):  # noqa: S108
             yield context.violation(

@@ -16,6 +16,7 @@ from ..findings import Violation
 from ..flags.parse import judge
 from . import accounts as policy_accounts
 from . import image as policy_image
+from . import image_paths
 from . import mounts as policy_mounts
 from . import network as policy_network
 from . import user as policy_user
@@ -122,6 +123,17 @@ def check_volumes(
     """
     context = Context(spec, host, settings or Settings())
     return _standing(context, policy_mounts.volumes(context, volumes), frozenset())
+
+
+def check_links(
+    spec: RunSpec, real: Mapping[str, str], host: Host, *, settings: Settings | None = None
+) -> tuple[Violation, ...]:
+    """Judge where paths of the container lead in its image.
+
+    :param real: path → where it leads, for each path with a link in it.
+    """
+    context = Context(spec, host, settings or Settings())
+    return _standing(context, image_paths.links(context, real), frozenset())
 
 
 def _standing(context: Context, found: Iterator[Violation], grants: frozenset[str]) -> tuple[Violation, ...]:

@@ -103,6 +103,63 @@ def test_the_images_volumes_are_gone_with_the_container(project: Project, image:
     assert volumes() - before == set()
 
 
+@pytest.mark.parametrize(
+    "volume", ["/workdir/a/b/c", "/workdir/.idea", "/workdir/.git/hooks", "/x/../workdir/d", "workdir/e"]
+)
+def test_no_volume_of_an_image_makes_a_folder_of_roots(
+    project: Project, image: Callable[..., str], volume: str
+) -> None:
+    name = image(f'VOLUME ["{volume}"]')
+    project.write(image=name)
+    before = sorted(project.path.rglob("*"))
+    assert codes(project.refusal("print(1)")) == {"image-volume-missing"}
+    assert sorted(project.path.rglob("*")) == before
+
+
+def test_a_volume_of_an_image_over_a_folder_that_is_there(
+    project: Project, image: Callable[..., str]
+) -> None:
+    name = image('VOLUME ["/workdir/there"]')
+    (project.path / "there").mkdir()
+    project.write(image=name)
+    assert project.run("import os; print(os.listdir('/workdir/there'))").stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("links", "changes"),
+    [
+        ({"/workdir": "/etc"}, ()),
+        ({"/workdir": "/proc"}, ()),
+        ({"/data": "/workdir"}, ('VOLUME ["/data/x"]',)),
+        ({"/deep/data": "../workdir"}, ('VOLUME ["/deep/data/x"]',)),
+        ({"/one": "/two", "/two": "/workdir"}, ('VOLUME ["/one/x"]',)),
+        ({"/sbin": "/workdir"}, ()),
+    ],
+    ids=str,
+)
+def test_no_link_of_an_image_leads_a_mount_elsewhere(
+    project: Project, image: Callable[..., str], links: dict[str, str], changes: tuple[str, ...]
+) -> None:
+    name = image(*changes, files=dict(links))
+    project.write(image=name)
+    before = sorted(project.path.rglob("*"))
+    assert codes(project.refusal("print(1)")) == {"target-link"}
+    assert sorted(project.path.rglob("*")) == before
+
+
+def test_a_harmless_link_of_an_image_is_followed(project: Project, image: Callable[..., str]) -> None:
+    name = image(files={"/workdir": "/srv/elsewhere"})
+    project.write(image=name)
+    assert project.run("import os; print(os.getcwd())").ok
+
+
+def test_no_folder_of_the_host_takes_the_place_of_etc(project: Project) -> None:
+    (project.path / "d").mkdir()
+    project.write('volumes = ["./d:/etc"]')
+    assert codes(project.refusal("print(1)")) == {"target-system"}
+    assert list((project.path / "d").iterdir()) == []
+
+
 def test_labels_are_not_configuration(project: Project, image: Callable[..., str]) -> None:
     labels = {
         "skill-magic.keep": "true", "skill-magic.rm": "false", "skill-magic.session": "another",

@@ -430,6 +430,13 @@ def test_the_strict_profile(host: Host, origin: str) -> None:
         ({"volumes": ("/",)}, {}, ["image-volume"]),
         ({"volumes": ("../dev",)}, {}, ["image-volume"]),
         ({"volumes": ("/data", "/system", "/var/lib/postgresql/data")}, {}, []),
+        ({"volumes": tuple(f"/v{number}" for number in range(65))}, {}, ["image-volume"]),
+        ({"volumes": ("/workdir/a/b/c",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("workdir/./.git/hooks/",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/x/../workdir/new",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/workdir/link/new", "/workdir/link")}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/workdir/file",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/workdir/folder", "/workdir", "/workdirs/x")}, {}, []),
         ({"environment": ("LD_PRELOAD=/x.so",)}, {"gpus": Gpus(count=1)}, ["gpu-loader"]),
         ({"environment": ("LD_LIBRARY_PATH=/x",)}, {"gpus": Gpus(count=1)}, []),
         ({"environment": ("LD_PRELOAD=/x.so",)}, {}, []),
@@ -448,6 +455,9 @@ def test_the_strict_profile(host: Host, origin: str) -> None:
 def test_what_an_image_brings(
     host: Host, facts: dict[str, Any], tweak: dict[str, Any], expected: list[str]
 ) -> None:
+    (host.directory / "folder").mkdir()
+    (host.directory / "link").symlink_to("folder")
+    (host.directory / "file").touch()
     found = policy.check_image(make_spec(host, **tweak), replace(IMAGE, **facts), host)
     assert codes(found) == expected
 
@@ -598,3 +608,29 @@ def test_existing_volumes(host: Host) -> None:
     assert policy.check_volumes(spec, {name: {"Driver": "local", "Options": None}}, host) == ()
     for volume in ({"Driver": "local", "Options": {"device": "/"}}, {"Driver": "vieux/sshfs", "Options": {}}):
         assert codes(policy.check_volumes(spec, {name: volume}, host)) == ["volume-options"]
+
+
+@pytest.mark.parametrize(
+    ("real", "expected"),
+    [
+        ({"/workdir": "/etc"}, ["target-link"]),
+        ({"/workdir": "/"}, ["target-link"]),
+        ({"/workdir": "/proc/self"}, ["target-link"]),
+        ({"/data/x": "/workdir/x"}, ["target-link"]),
+        ({"/data": "/workdir"}, ["target-link"]),
+        ({"/data/x": "/"}, ["target-link"]),
+        ({"/var/run/x": "/run/x"}, []),
+        ({"/workdir": "/srv/work"}, []),
+        ({}, []),
+    ],
+)
+def test_where_a_path_leads_in_its_image(host: Host, real: dict[str, str], expected: list[str]) -> None:
+    assert codes(policy.check_links(make_spec(host), real, host)) == expected
+
+
+@pytest.mark.parametrize("target", ["/etc", "/etc/", "/x/../etc", "//etc"])
+def test_a_folder_over_what_the_engine_writes(host: Host, target: str) -> None:
+    mount = Mount("bind", target, str(host.directory), field="volumes[0]")
+    assert codes(policy.check(make_spec(host, mounts=(mount,)), host)) == ["target-system"]
+    inner = Mount("bind", "/etc/app", str(host.directory), field="volumes[0]")
+    assert codes(policy.check(make_spec(host, mounts=(inner,)), host)) == []
