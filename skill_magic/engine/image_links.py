@@ -1,8 +1,8 @@
 """Links of an image: where the places of a run's mounts lead in it, before anything is mounted there.
 
 An image can say that /workdir is a link to /etc. The engine follows it, and makes its own files of /etc in the
-notebook's directory, as root. An image never changes, so a path without a link is remembered in the cache directory: as a
-keyed hash, since a path can hold the value of a variable.
+notebook's directory, as root. An image never changes, so a path without a link is remembered in the cache directory: as
+a keyed hash, since a path can hold the value of a variable.
 """
 
 from __future__ import annotations
