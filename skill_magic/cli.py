@@ -240,7 +240,7 @@ def _piped() -> BinaryIO | None:
     if sys.stdin is None or sys.stdin.closed:
         return None
     try:
-        return open(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
     except OSError:
         return None
 

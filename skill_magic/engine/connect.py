@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import errno
 import os
 import shutil
@@ -47,6 +49,12 @@ class Engine:
         self._client: Any = None
         self._client_lock = threading.Lock()
         self.last_sweep: float | None = None
+
+    def close(self) -> None:
+        """Close the connections that wait for the next call; a later call makes new ones."""
+        client, own = self._client, self._pid == os.getpid()
+        if client is not None and own:
+            client.close()
 
     def __repr__(self) -> str:
         return f"Engine({self.address.url!r}, {self.address.source!r})"
@@ -144,8 +152,19 @@ def connect(host: Host) -> Engine:
     engine = Engine(address)
     _ = engine.api
     with _lock:
+        if not _engines:
+            atexit.register(_close_all)
         _engines[key] = engine
     return engine
+
+
+def _close_all() -> None:
+    # Connections that nobody closed are told on standard error by a Python that looks for them (-X dev).
+    with _lock:
+        engines = list(_engines.values())
+    for engine in engines:
+        with contextlib.suppress(Exception):
+            engine.close()
 
 
 def _client(address: EngineAddress) -> Any:
@@ -167,7 +186,10 @@ def _client(address: EngineAddress) -> Any:
             options["tls"] = _tls(address.tls, verify=address.tls_verify)
         # docker-py would ask for the version before its client can be told how to ask.
         first = _tuned(docker.APIClient(version=ASKING, **options), address)
-        version = str(first.version(api_version=False)["ApiVersion"])
+        try:
+            version = str(first.version(api_version=False)["ApiVersion"])
+        finally:
+            first.close()
         client = _tuned(docker.APIClient(version=version, **options), address)
     except (docker.errors.DockerException, requests.RequestException, OSError, KeyError, TypeError) as error:
         raise _unavailable(address, error) from error
