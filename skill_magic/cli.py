@@ -250,7 +250,7 @@ def _input(request: Request, lent: int) -> BinaryIO | None:
     if os.isatty(lent):
         return cast(BinaryIO, Typed(lent)) if in_foreground(lent) else None
     try:
-        return cast(BinaryIO, CallerInput(os.dup(lent)))
+        return cast(BinaryIO, CallerInput(lent))
     except OSError:
         return None
 

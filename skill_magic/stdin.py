@@ -150,12 +150,12 @@ def _opened(path: Path) -> io.FileIO:
 class CallerInput:
     """The standard input of the ``skill`` command, unbuffered, as a tool's input.
 
-    :param descriptor: a duplicate of it that is this object's own.
+    :param descriptor: stays open: it is the interpreter's.
     """
 
     def __init__(self, descriptor: int) -> None:
         # A reader that is blocked in a buffer would hold the interpreter at exit.
-        self._file = io.FileIO(descriptor, "r")
+        self._file = io.FileIO(descriptor, "r", closefd=False)
         self.taken = 0
         """Bytes that were read."""
         self.at_end = False

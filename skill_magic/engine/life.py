@@ -8,6 +8,7 @@ Never the engine's own automatic removal: the reason why a container died must s
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import threading
@@ -279,13 +280,15 @@ class Life:
     def _ran_out_of_memory(self, state: Mapping[str, Any]) -> bool:
         """Whether the engine has noted that the kernel killed for want of memory. Its note can come later
         than the end itself, and is then missing in the state but among the events."""
-        filters = {"container": self.container, "event": "oom"}
+        filters = {"container": [self.container], "event": ["oom"]}
         # By the engine's clock, which is not ours.
         since, until = seconds(state.get("StartedAt")) - 1, seconds(state.get("FinishedAt")) + NOTE
-        events = self.engine.api.events(
-            since=f"{since:.3f}", until=f"{until:.3f}", filters=filters, decode=True
-        )
-        return any(event.get("status") == "oom" for event in events)
+        params = {"since": f"{since:.3f}", "until": f"{until:.3f}", "filters": json.dumps(filters)}
+        response = Response(self.engine.api, "GET", "/events", params)
+        try:
+            return any(event.get("status") == "oom" for event in response.objects())
+        finally:
+            response.close()
 
     def _finish(self, state: Mapping[str, Any] | None) -> None:
         """Tell the end; ``None``: of a tool that was stopped before it was started."""

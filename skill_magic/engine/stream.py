@@ -75,6 +75,7 @@ class Attachment:
             **({"stdin": 1} if stdin else {}),
         }
         self._reader = api.attach_socket(container, params)
+        self._response: Any = getattr(self._reader, "_response", None)
         self._socket: socket.socket = _socket_of(self._reader)
         self._socket.settimeout(None)
         self._write = self._socket if stdin else None
@@ -125,8 +126,11 @@ class Attachment:
         """Let go; wakes the threads that read or write. Safe to call from any thread, any number of times."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._reader.close()
+        # The response before the socket below it: Python 3.13 flushes a response that is not closed when it is freed,
+        # and complains on standard error where what is below has gone.
+        for one in (self._response, self._reader):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                one.close()
 
 
 def pieces(source: bytes | BinaryIO) -> Iterator[bytes | memoryview]:

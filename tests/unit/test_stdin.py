@@ -197,6 +197,6 @@ class TestWaiting:
 
 def test_the_callers_input_counts(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    lent = CallerInput(os.dup(reader))
+    lent = CallerInput(reader)
     os.write(writer, b"abc")
     assert (lent.read(10), lent.taken, lent.at_end) == (b"abc", 3, False)
