@@ -1,42 +1,26 @@
 """Answer: what a verb has to say, once, for a terminal, a notebook and a machine.
 
 A verb returns blocks (a sentence, a table, a verbatim text) and the same as data; the door prints the one
-that fits. Names, descriptions and values in it come from manifests and engines, so every way out neutralises
-control characters, and the HTML one escapes all of it.
+that fits. Names, descriptions and values in it come from manifests and engines, so every way out goes through
+:mod:`skill_magic.foreign`: a sentence and a row of a table are one line each, whatever stands in them.
 """
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .findings import SHOWN, more, told
+from .foreign import UNTYPESET, line, lines, markup
 
 if TYPE_CHECKING:
     from .findings import Violation
 
-# Control characters, bidirectional overrides and zero-width characters: what text can use to look like other
-# text.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-
-
-def safe(text: object) -> str:
-    """``text`` with everything that a terminal could obey shown as an escape (``\\x1b``)."""
-
-    def escape(match: re.Match[str]) -> str:
-        code = ord(match.group())
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-    return _UNSAFE.sub(escape, str(text))
-
-
-def _cell(text: object) -> str:
-    return safe(text).replace("\n", "\\n").replace("\t", "\\t")
+safe = lines
+"""``text`` with everything that a terminal could obey shown as an escape (``\\x1b``); its line ends stay."""
 
 
 def width(text: str) -> int:
@@ -49,32 +33,32 @@ def width(text: str) -> int:
 
 @dataclass(frozen=True)
 class Text:
-    """Sentences, one per line. ``good``: True for what is well, False for what is wrong, None for plain
+    """A sentence, in one line. ``good``: True for what is well, False for what is wrong, None for plain
     words."""
 
     text: str
     good: bool | None = None
 
     def as_text(self) -> str:
-        return safe(self.text)
+        return line(self.text)
 
     def as_html(self) -> str:
         colour = {True: "color: #1a7f37", False: "color: #cf222e", None: ""}[self.good]
         style = f"margin: 0.3em 0; white-space: pre-wrap; {colour}"
-        return f'<div style="{style}">{html.escape(safe(self.text))}</div>'
+        return f'<div style="{style}">{markup(line(self.text))}</div>'
 
 
 @dataclass(frozen=True)
 class Verbatim:
-    """A command line or other text to be copied as it stands."""
+    """A command line, to be copied as it stands."""
 
     text: str
 
     def as_text(self) -> str:
-        return safe(self.text)
+        return line(self.text)
 
     def as_html(self) -> str:
-        return f'<pre style="margin: 0.3em 0; white-space: pre-wrap">{html.escape(safe(self.text))}</pre>'
+        return f'<pre style="margin: 0.3em 0; white-space: pre-wrap">{markup(line(self.text))}</pre>'
 
 
 @dataclass(frozen=True)
@@ -85,7 +69,7 @@ class Table:
     rows: Sequence[Sequence[object]]
 
     def as_text(self) -> str:
-        cells = [[_cell(value) for value in row] for row in self.rows]
+        cells = [[line(value) for value in row] for row in self.rows]
         if any(self.head):
             cells.insert(0, [name.upper() for name in self.head])
         if not cells:
@@ -102,7 +86,7 @@ class Table:
         style = "text-align: left; vertical-align: top; padding: 2px 12px 2px 0"
 
         def row(values: Sequence[object], tag: str) -> str:
-            cells = (f'<{tag} style="{style}">{html.escape(_cell(value))}</{tag}>' for value in values)
+            cells = (f'<{tag} style="{style}">{markup(line(value))}</{tag}>' for value in values)
             return f"<tr>{''.join(cells)}</tr>"
 
         head = f"<thead>{row(self.head, 'th')}</thead>" if any(self.head) else ""
@@ -116,7 +100,7 @@ class Findings:
     violations: Sequence[Violation]
 
     def as_text(self) -> str:
-        return "\n".join(_cell(line) for line in told(self.violations))
+        return "\n".join(told(self.violations))
 
     def as_html(self) -> str:
         head = ("code", "value", "reason and way out", "where")
@@ -147,11 +131,12 @@ class Answer:
 
     def html(self) -> str:
         """For a notebook; survives JupyterLab's sanitiser."""
-        return f"<div>{''.join(block.as_html() for block in self.blocks)}</div>"
+        return f"<div {UNTYPESET}>{''.join(block.as_html() for block in self.blocks)}</div>"
 
     def json(self) -> str:
         """For a machine; escaped to ASCII, so that nothing in it can move a cursor."""
-        return json.dumps(self.data, indent=2, ensure_ascii=True, default=str)
+        said = json.dumps(self.data, indent=2, ensure_ascii=True, default=str)
+        return said.replace("\x7f", "\\u007f")  # DEL is ASCII, and a control character
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.text(), "text/html": self.html()}

@@ -6,10 +6,11 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .command.parse import Options, Request
 from .door import working_directory
+from .stdin import Stdin, source
 
 if TYPE_CHECKING:
     from .background import Handle
@@ -23,7 +24,7 @@ def run(
     skill: str,
     args: Sequence[str | os.PathLike[str]] | None = None,
     *,
-    stdin: str | bytes | BinaryIO | None = None,
+    stdin: Stdin | None = None,
     directory: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     memory: str | None = None,
@@ -38,7 +39,8 @@ def run(
 
     :param skill: its name in a manifest or the bundled catalog.
     :param args: the tool's arguments, passed on byte for byte; ``None`` for the manifest's ``command``.
-    :param stdin: text (as UTF-8), bytes, or a binary file that is streamed.
+    :param stdin: text (as UTF-8), bytes, a path (the file's content), or a file opened for reading, binary or text,
+        that is streamed. A source that breaks off ends the run as failed.
     :param directory: mounted at /workdir, and where manifests are looked for; default: the working directory.
     :param timeout: seconds; :param memory: as in a manifest (``512m``); :param cpus: as in a manifest
         (``1.5``).
@@ -47,7 +49,8 @@ def run(
     :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``,
         ``exit_code``.
     :param show: pass the tool's output on to stdout and stderr while it runs; :param view: or any other view.
-    :raises SkillError: see :mod:`skill_magic.errors`.
+    :raises SkillError: see :mod:`skill_magic.errors`. :raises TypeError: for an argument or an input of a type that is
+        not taken. :raises OSError: for an input file that cannot be opened.
     """
     from . import road
 
@@ -60,7 +63,7 @@ def start(
     skill: str,
     args: Sequence[str | os.PathLike[str]] | None = None,
     *,
-    stdin: str | bytes | BinaryIO | None = None,
+    stdin: Stdin | None = None,
     directory: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     memory: str | None = None,
@@ -113,7 +116,7 @@ def check(directory: str | os.PathLike[str] | None = None) -> list[Decision]:
 def _request(
     skill: str,
     args: Sequence[str | os.PathLike[str]] | None,
-    stdin: str | bytes | BinaryIO | None,
+    stdin: Stdin | None,
     manifest: str | os.PathLike[str] | None,
     options: Options,
 ) -> Request:
@@ -122,7 +125,7 @@ def _request(
     if manifest is not None:
         options = dataclasses.replace(options, manifest=Path(manifest))
     words = None if args is None else tuple(_word(number, arg) for number, arg in enumerate(args))
-    return Request(skill, words, stdin.encode() if isinstance(stdin, str) else stdin, options)
+    return Request(skill, words, source(stdin), options)
 
 
 def _word(number: int, arg: str | os.PathLike[str]) -> str:

@@ -16,6 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import road
+from .foreign import line
 
 if TYPE_CHECKING:
     from .command.parse import Request
@@ -115,7 +116,7 @@ class Handle:
         :raises TimeoutError: it still runs. :raises SkillError: it did not succeed (unless ``--no-raise``).
         """
         if not self._over.wait(timeout):
-            raise TimeoutError(f"{self.skill} still runs after {timeout:g} s")
+            raise TimeoutError(f"{line(self.skill)} still runs after {timeout:g} s")
         if self._error is not None:
             raise self._error from None
         assert self._result is not None  # noqa: S101  (over without an error)
@@ -134,7 +135,7 @@ class Handle:
         return self._recorder.chunks()
 
     def __repr__(self) -> str:
-        return f"<{self.skill} in the background: {self.state}, {self.name}>"
+        return line(f"<{self.skill} in the background: {self.state}, {self.name}>")
 
 
 class _Tap:
@@ -235,7 +236,7 @@ def _tell(names: list[str]) -> None:
     if names and not in_kernel():
         with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or gone by now
             sys.stderr.write(
-                f"skill: stopping {', '.join(names)}, which ran in the background (--keep lets it go on)\n"
+                f"skill: stopping {line(', '.join(names))}, which ran in the background (--keep lets it go on)\n"
             )
             sys.stderr.flush()
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from .door import Door, ask_in_terminal, chosen_view, working_directory
 from .errors import CommandError, RunError, SkillError, SkillInterrupted, SkillKilled, SkillTimeout
 from .events import Output
+from .stdin import CallerInput, takes_stdin, waiting
 from .views.base import QuietView
 
 if TYPE_CHECKING:
@@ -133,8 +134,9 @@ def _run(parsed: Command) -> int:
     from .views.words import last_words
 
     assert parsed.request is not None  # noqa: S101  (the grammar gives every run a request)
-    at_terminal = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
-    stdin = _piped() if not at_terminal else _typed(parsed.request)
+    lent = _standard_input()
+    at_terminal = lent is not None and os.isatty(lent)
+    stdin = _input(parsed.request, lent) if lent is not None else None
     typed = at_terminal and stdin is not None
     door = _door(parsed, typed=typed)
     request = dataclasses.replace(parsed.request, stdin=stdin)
@@ -147,17 +149,19 @@ def _run(parsed: Command) -> int:
     except RunError as error:
         code = 128 + caught[0] if caught else exit_code(error)
         if at_terminal and not typed and _QUESTION.search(last_words(error.result)):
-            way = f"the tool's own option for an answer, or: echo y | skill {request.skill} …"
+            way = f"the tool's own option for an answer, or: skill -i {request.skill} …"
             error.hint = "; ".join(filter(None, (f"the terminal is not passed on: use {way}", error.hint)))
+        _tell_of_input(request, lent)
         return code if request.options.quiet else _say(error, code)
     except KeyboardInterrupt:
         return 128 + (caught[0] if caught else signal.SIGINT)
     wrote = result.output.stdout.size or result.output.stderr.size or result.files
     if at_terminal and not typed and not wrote and not request.options.quiet:
-        pipe = f"… | skill {request.skill} …"
+        way = f"skill -i {request.skill} …"
         _note(
-            f"{request.skill} wrote nothing; if it reads its input: the terminal is not passed on, write {pipe}"
+            f"{request.skill} wrote nothing; if it reads its input: the terminal is not passed on, write {way}"
         )
+    _tell_of_input(request, lent)
     failed = result.error()  # --no-raise: nothing is said, and the code is the same
     return exit_code(failed) if failed is not None else 0
 
@@ -189,7 +193,7 @@ def exit_code(error: RunError) -> int:
         return 128 + signal.SIGINT
     if isinstance(error, SkillKilled):
         return KILLED
-    return error.result.exit_code if error.result.exit_code is not None else REFUSED
+    return error.result.exit_code or REFUSED  # a run whose input broke off fails whatever its tool said
 
 
 class Typed:
@@ -218,41 +222,62 @@ def in_foreground(descriptor: int) -> bool:
         return False
 
 
-def _typed(request: Request) -> BinaryIO | None:
-    """The terminal, for a tool that gets nothing to work on but its standard input. Any other tool would
-    swallow the commands that a person types, or has pasted, to come after it."""
-    from . import host, road
-
+def _standard_input() -> int | None:
+    """The descriptor of the standard input that the caller has lent, ``None`` where there is none (``<&-``)."""
     try:
-        spec = road.decide(request, host.discover(working_directory())).spec
-    except SkillError:
-        return None  # told of when it is run
-    if spec is None or not in_foreground(sys.stdin.fileno()):
+        return None if sys.stdin is None or sys.stdin.closed else sys.stdin.fileno()
+    except (OSError, ValueError):
         return None
-    words = spec.args
-    reads = not words or any(word in ("-", "/dev/stdin") for word in words)
-    return cast(BinaryIO, Typed(sys.stdin.fileno())) if reads else None
 
 
-def _piped() -> BinaryIO | None:
-    """What is piped into the command, unbuffered: a reader blocked in a buffer would hold the interpreter at
-    exit."""
-    if sys.stdin is None or sys.stdin.closed:
+def _input(request: Request, lent: int) -> BinaryIO | None:
+    """The caller's standard input where the tool gets it: by ``-i``, or by the rule of
+    :func:`~skill_magic.stdin.takes_stdin`. Any other tool would swallow the commands that a script or a person has
+    ready to come after it."""
+    if request.options.no_stdin:
         return None
+    if not request.options.interactive:
+        from . import host, road
+
+        try:
+            decision = road.decide(request, host.discover(working_directory()))
+        except SkillError:
+            return None  # told of when it is run
+        if decision.skill is None or decision.spec is None:
+            return None
+        if not takes_stdin(decision.spec.args[len(decision.skill.leading_args) :]):
+            return None
+    if os.isatty(lent):
+        return cast(BinaryIO, Typed(lent)) if in_foreground(lent) else None
     try:
-        return open(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+        return cast(BinaryIO, CallerInput(lent))
     except OSError:
         return None
 
 
-def _note(text: str) -> None:
-    from .answer import safe
+def _tell_of_input(request: Request, lent: int | None) -> None:
+    """One line on what became of the caller's standard input, where that is not what it may have been meant for."""
+    if lent is None or request.options.quiet or request.options.no_stdin or os.isatty(lent):
+        return
+    stdin = request.stdin
+    if stdin is None:
+        if waiting(lent):
+            _note(
+                f"standard input was left unread; -i gives it to {request.skill}, --no-stdin is silent on it"
+            )
+    elif isinstance(stdin, CallerInput) and stdin.taken and not stdin.at_end:
+        way = "--no-stdin leaves it alone"
+        _note(f"{request.skill} ended before its input did: {stdin.taken} bytes of it were read; {way}")
 
-    print(f"skill: {safe(text)}", file=sys.stderr)  # noqa: T201
+
+def _note(text: str) -> None:
+    from .foreign import line
+
+    print(f"skill: {line(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _say(error: SkillError, code: int) -> int:
-    from .answer import safe
+    from .foreign import line
 
-    print("\n".join(safe(line) for line in error.lines()), file=sys.stderr)  # noqa: T201
+    print("\n".join(map(line, error.lines())), file=sys.stderr)  # noqa: T201
     return code

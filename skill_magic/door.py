@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import CommandError, SkillError
+from .foreign import line, lines
 
 if TYPE_CHECKING:
     from .host import Host
@@ -110,9 +111,9 @@ def ask_in_terminal() -> Callable[[str, str], str] | None:
         return None
 
     def ask(text: str, question: str) -> str:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
+        print(lines(text), file=sys.stderr, flush=True)  # noqa: T201  (stdout may be redirected)
         _forget_typed()
-        print(question, end="", file=sys.stderr, flush=True)  # noqa: T201
+        print(line(question), end="", file=sys.stderr, flush=True)  # noqa: T201
         return sys.stdin.readline()
 
     return ask
@@ -132,7 +133,7 @@ def ask_kernel(kernel: Any) -> Callable[[str, str], str] | None:
         return None
 
     def ask(text: str, question: str) -> str:
-        print(text, flush=True)  # noqa: T201  (a front end shows a prompt in one line)
-        return str(kernel.raw_input(question))
+        print(lines(text), flush=True)  # noqa: T201  (a front end shows a prompt in one line)
+        return str(kernel.raw_input(line(question)))
 
     return ask

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .findings import told, without_offer
+from .foreign import line
 
 if TYPE_CHECKING:
     from .findings import Violation
@@ -54,25 +55,29 @@ __all__ = [
 class SkillError(Exception):
     """Base of all errors of this package.
 
-    :param message: what is wrong, one or a few lines of plain text.
+    Names and values in it are often a stranger's, so each text is one line, whatever it holds: a traceback shows
+    ``str(error)`` as it is, and a line end in a key must not make a line of its own.
+
+    :param message: what is wrong, one line of plain text.
     :param hint: the way out; an empty string where the message says it already.
+    :param more: further lines of the message.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str, hint: str = "", *, more: Sequence[str] = ()) -> None:
+        self.message = "\n".join(map(line, (message, *more)))
+        super().__init__(self.message)
         self.hint = hint
 
     def lines(self) -> list[str]:
         """The error as the few lines that a person reads, hint last."""
-        text = self.message.splitlines() or [""]
+        text = self.message.split("\n")
         first = f"{type(self).__name__}: {text[0]}"
-        return [first, *text[1:], *([f"hint: {self.hint}"] if self.hint else [])]
+        return [first, *text[1:], *([line(f"hint: {self.hint}")] if self.hint else [])]
 
     def _render_traceback_(self) -> list[str]:
         # IPython's hook: shows these lines instead of a traceback, in the notebook and in a terminal, and the cell
         # still counts as failed, so that Run All, nbclient and papermill stop.
-        return self.lines()
+        return [line(each) for each in self.lines()]
 
 
 class CommandError(SkillError):
@@ -123,7 +128,7 @@ class PolicyError(_Findings):
         if not self.details:
             # The hint says the command that asks for the grants; it need not stand behind each of them.
             return self._lines(without_offer(self.violations) if self.hint else self.violations)
-        return [*SkillError.lines(self), f"each with its reason: {self.details}"]
+        return [*SkillError.lines(self), line(f"each with its reason: {self.details}")]
 
     @property
     def liftable(self) -> bool:
@@ -169,8 +174,8 @@ class GpuUnavailable(EngineError):
 class RunError(SkillError):
     """The tool was started and did not succeed. ``result`` holds all that is known of the run."""
 
-    def __init__(self, message: str, hint: str = "", *, result: RunResult) -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str, hint: str = "", *, result: RunResult, more: Sequence[str] = ()) -> None:
+        super().__init__(message, hint, more=more)
         self.result = result
 
 

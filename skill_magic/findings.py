@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from .foreign import line
+
 SHOWN = 50
 """Findings that a person is shown at once; a machine reads all of them."""
 
@@ -102,8 +104,8 @@ def told(violations: Sequence[Violation], *, limit: int = SHOWN) -> list[str]:
     lines = []
     for each in violations[:limit]:
         where = f"{each.place}: " if each.place else ""
-        lines.append(f"  {where}{each.said} [{each.code}]")
-        lines.append(f"    {each.sentences}")
+        lines.append(line(f"  {where}{each.said} [{each.code}]"))
+        lines.append(line(f"    {each.sentences}"))
     left = len(violations) - limit
     return [*lines, f"  {more(left)}"] if left > 0 else lines
 

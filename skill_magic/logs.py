@@ -17,7 +17,11 @@ from secrets import token_hex
 KEEP_RUNS = 20
 KEEP_DAYS = 7
 KEEP_BYTES = 1024**3
-"""Retention of logs: so many runs, so old, so large together. A log being written is never removed."""
+"""Retention of logs: so many runs, so old, so large together. A log being written is never removed; it ends where the
+logs together would be larger."""
+
+WINDOW = 8 * 1024**2
+"""Bytes that a log grows before its writer asks for room again."""
 
 
 def make_directory(runs: Path) -> Path:
@@ -40,6 +44,32 @@ def prune(runs: Path, *, now: float | None = None) -> list[Path]:
             shutil.rmtree(directory, ignore_errors=True)
             removed.append(directory)
     return removed
+
+
+def make_room(log: Path) -> bool:
+    """Whether ``log``, which is being written, may grow by :data:`WINDOW`; older logs are removed to make it so.
+
+    Every log that is being written counts as if it had used its window, so that all of them together, in any number of
+    processes, never have more than :data:`KEEP_BYTES`.
+    """
+    runs = log.parent.parent
+    ended = sorted(_ended(runs))
+    total = sum(size for _, size, _ in ended) + sum(size + WINDOW for size in _growing(runs))
+    for _, size, directory in ended:
+        if total <= KEEP_BYTES:
+            break
+        shutil.rmtree(directory, ignore_errors=True)
+        total -= size
+    return total <= KEEP_BYTES
+
+
+def _growing(runs: Path) -> Iterator[int]:
+    """The sizes of the logs that are being written."""
+    for directory in runs.iterdir():
+        for path in () if directory.is_symlink() else directory.glob("*.log"):
+            if not path.is_symlink() and _in_use(path):
+                with contextlib.suppress(FileNotFoundError):
+                    yield path.stat().st_size
 
 
 def clean(runs: Path) -> int:

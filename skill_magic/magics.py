@@ -269,7 +269,11 @@ def _with_traceback(error: SkillError, shell: Any) -> None:
     it."""
 
     def render() -> list[str]:
-        return list(shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__))
+        from .text import sanitize
+
+        found = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+        # The error's own text is clean; what led to it (an engine's answer, a value in a frame) may not be.
+        return [sanitize(part).replace("\r", "\\r") for part in found]
 
     error._render_traceback_ = render  # type: ignore[method-assign]
 

@@ -11,15 +11,15 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import shutil
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from .carriage_returns import last_drawings
 from .errors import SkillError
-from .logs import KEEP_DAYS, KEEP_RUNS, make_directory
+from .logs import KEEP_BYTES, KEEP_DAYS, KEEP_RUNS, WINDOW, make_directory, make_room
 
 StreamName = Literal["stdout", "stderr"]
 
@@ -33,9 +33,7 @@ TAIL_LIMIT = 32 * 1024
 FREE_FLOOR = 512 * 1024 * 1024
 """Bytes that a log leaves free on its disk; a tool that writes without end must not fill the machine."""
 
-_CHECK_EVERY = 32 * 1024 * 1024
 _LINE = 4 * 1024
-_OVERDRAWN = re.compile(rb"[^\r\n]+\r(?=[^\r\n]+\r)")
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,10 @@ class _Stream:
         if self._unchecked <= 0:
             if shutil.disk_usage(self.path.parent).free < FREE_FLOOR:
                 raise OSError(errno.ENOSPC, f"less than {FREE_FLOOR >> 20} MiB are free on the disk")
-            self._unchecked = _CHECK_EVERY
+            self.file.flush()
+            if not make_room(self.path):
+                raise OSError(errno.EDQUOT, f"the logs of all runs have {KEEP_BYTES >> 20} MiB together")
+            self._unchecked = WINDOW
         self.file.write(data)
         self._unchecked -= len(data)
 
@@ -244,8 +245,8 @@ class Shown:
 
     def _compact(self) -> None:
         for _, data in self._tail:
-            if b"\r" in data:  # progress that was drawn over: its last two drawings are enough
-                data[:] = _OVERDRAWN.sub(b"", data)
+            if b"\r" in data:
+                data[:] = last_drawings(bytes(data))
         self._size = sum(len(data) for _, data in self._tail)
         if not self._cut:
             if self._size <= self._head_limit + self._tail_limit:

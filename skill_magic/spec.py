@@ -28,7 +28,10 @@ class Mount:
     :param propagation: as declared; anything but an empty string, ``private`` or ``rprivate`` is refused.
     :param field: where it was declared (``volumes[0]``, ``extra_args[1]``; empty for our own mounts).
     :param ours: added by this package (the notebook's directory, masks, protections), not by a manifest.
-    :param names: names of host variables whose values the source was made from.
+    :param names: names of host variables whose values any part of it was made from; :param target_names: those of
+        the target alone, ``None`` where that is not known and may be any of them.
+    :param written: its first part (the host's, or the target where there is none) as the manifest has it, nothing
+        expanded; shown in place of what may not be.
     :param identity: (device, inode) of ``source`` when the plan was made; ``mounts.recheck`` compares it before start.
     """
 
@@ -45,6 +48,14 @@ class Mount:
     ours: bool = False
     names: tuple[str, ...] = ()
     identity: tuple[int, int] | None = None
+    target_names: tuple[str, ...] | None = None
+    written: str = ""
+
+    def __repr__(self) -> str:
+        # What a host variable is a part of stays out of tracebacks and logs, as the values of EnvVar do.
+        source, target = ("…", "…") if self.names else (self.source, self.target)
+        mode = "ro" if self.read_only else "rw"
+        return f"Mount({self.kind!r}, {target!r}, {source!r}, {mode!r}, field={self.field!r}, names={self.names!r})"
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,7 @@ class RunSpec:
 
     :param args: argv after the entrypoint, verbatim.
     :param entrypoint: argv[0], never split; ``None`` for the image's own.
+    :param working_dir: may be the target of a mount, which host variables can be a part of: not in the repr.
     :param user: ``uid:gid`` or a name; ``None`` for the image's own user (``user = "image"``).
     :param user_field: ``user`` where the manifest set it, ``extra_args[i]`` for ``--user``, empty for the caller's own.
     :param init: ``True``/``False`` where it was asked for, ``None``: an init unless the image brings one.
@@ -158,7 +170,7 @@ class RunSpec:
     args: tuple[str, ...] = ()
     entrypoint: str | None = None
     mounts: tuple[Mount, ...] = ()
-    working_dir: str | None = None
+    working_dir: str | None = field(default=None, repr=False)
     environment: tuple[EnvVar, ...] = ()
     limits: Limits = Limits()
     network: str = "none"

@@ -11,6 +11,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from .foreign import line
+
 LINE_LIMIT = 8 * 1024
 """Characters of one line that are shown; a longer line is cut and says so."""
 
@@ -21,13 +23,23 @@ STRING_LIMIT = 4 * 1024
 _CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _HIDDEN = "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _SPECIAL = re.compile(f"[{_CONTROL}{_HIDDEN}]")
-# Plain text and the colours in it, as far as one step of the regex engine can see that they hide nothing.
+# Plain text and the colours in it, as far as one step of the regex engine can see that they hide nothing. This pattern
+# and the next are only ever matched at a position and cannot fail after their groups, so nothing backtracks. Possessive
+# quantifiers would say the same, but the `re` of Python 3.11.2 loses its position in them. The engine remembers each
+# round of a group: the bound of 1000 rounds keeps that small.
 _PARAMETER = "(?!0*8[;m])[0-9]{0,4}"
-_PLAIN = re.compile(f"(?:[^{_CONTROL}{_HIDDEN}]++|\x1b\\[{_PARAMETER}(?:;{_PARAMETER}){{0,11}}m)*+")
-# What can be dropped in one step: controls that start no sequence (C1 that do: 90 DCS, 98 SOS, 9b CSI,
-# 9d OSC, 9e PM, 9f APC), and whole CSI sequences other than SGR.
+_PLAIN = re.compile(
+    f"(?:[^{_CONTROL}{_HIDDEN}]+|\x1b\\[{_PARAMETER}(?:;{_PARAMETER}){{0,11}}m|\x1b\\[[345]8;5;[0-9]{{1,3}}m){{0,1000}}"
+)
+_STARTS = "\x1b\x90\x98\x9b\x9d-\x9f"  # of sequences: ESC; of C1 DCS, SOS, CSI, OSC, PM, APC
+_START = re.compile(f"[{_STARTS}]")
+# Sequences that can be dropped in one step. Each alternative is what the states of a Sanitizer make of the same text:
+# CSI sequences other than SGR, whole or broken off by another sequence; SGR 8; the escapes of two or three characters;
+# an ESC before another one; strings that end soon.
 _DROPPED = re.compile(
-    "(?:[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x8f\x91-\x97\x99\x9a\x9c]|\x1b\\[[ -?]{0,62}[@-ln-~])++"
+    "(?:(?:\x1b\\[|\x9b)[ -?]{0,62}(?:[@-ln-~]|(?=[\x1b\x9b]))|(?:\x1b\\[|\x9b)0{0,4}8m"
+    "|\x1b[0-OQ-WYZ\\\\`-~]|\x1b[ -/]{1,62}(?:[0-~]|(?=\x1b))|\x1b(?=\x1b)"
+    "|(?:\x1b[]P^_X]|[\x90\x98\x9d-\x9f])[^\x07\x18\x1a\x1b\x9c\n]{0,250}(?:[\x07\x18\x1a\x9c]|\x1b\\\\)){1,1000}"
 )
 _STRING_END = re.compile("[\x07\x18\x1a\x1b\x9c\n]")
 _CSI_BODY = re.compile("[ -?]*")
@@ -36,7 +48,6 @@ _SGR = re.compile("[0-9;:]*")
 _COLOUR = re.compile("\x1b\\[([0-9;:]*)m")
 
 _STRINGS = frozenset("]P^_X")  # after ESC: OSC, DCS, PM, APC, SOS
-_C1_STRINGS = frozenset("\x90\x98\x9d\x9e\x9f")
 
 
 class Sanitizer:
@@ -81,17 +92,15 @@ class Sanitizer:
         out.append(text[at:stop])
         if stop == len(text):
             return stop
+        character = text[stop]
+        if _START.match(character) is None:  # up to the next sequence one character says nothing of another
+            start = _START.search(text, stop)
+            end = start.start() if start is not None else len(text)
+            out.append(text[stop:end].translate(_SHOWN))
+            return end
         if dropped := _DROPPED.match(text, stop):
             return dropped.end()
-        character = text[stop]
-        if character == "\x1b":
-            self._enter("escape")
-        elif character == "\x9b":
-            self._enter("csi")
-        elif character in _C1_STRINGS:
-            self._enter("string")
-        else:
-            out.append(escaped(character))
+        self._enter("escape" if character == "\x1b" else "csi" if character == "\x9b" else "string")
         return stop + 1
 
     def _in_escape(self, text: str, at: int, out: list[str]) -> int:
@@ -175,6 +184,14 @@ def escaped(character: str) -> str:
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
 
 
+_SHOWN = {
+    ord(character): None if re.match(f"[{_CONTROL}]", character) else escaped(character)
+    for character in map(chr, (*range(0x3000), 0xFEFF, *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)))
+    if _SPECIAL.match(character)
+}
+"""For ``str.translate``: controls that start no sequence go, characters that hide something are spelled out."""
+
+
 def sanitize(data: bytes | str) -> str:
     """Safe text of a whole value; see :class:`Sanitizer`."""
     sanitizer = Sanitizer()
@@ -188,8 +205,8 @@ def plain(data: bytes | str) -> str:
 
 
 def label(data: bytes | str) -> str:
-    """Safe text in one line without colour, for names: ``a\\nb`` for a name with a line end in it."""
-    return plain(data).replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    """Safe text in one line without colour, for names: see :func:`skill_magic.foreign.line`."""
+    return line(data.decode("utf-8", "replace") if isinstance(data, bytes) else data)
 
 
 def without_colour(text: str) -> str:
@@ -207,40 +224,6 @@ def colour_after(text: str, before: str = "") -> str:
     if len(before) > 256:  # a tool that never resets: its last settings are what one sees
         before = before[before.index("\x1b", len(before) - 256) :]
     return before
-
-
-def collapse(text: str) -> str:
-    """Already safe ``text`` as a terminal shows it: after ``\\r`` a line is written over from its start."""
-    if "\r" not in text:
-        return text
-    return "\n".join(_overwritten(line) if "\r" in line else line for line in text.split("\n"))
-
-
-def _overwritten(line: str) -> str:
-    drawn = [part for part in line.rstrip("\r").split("\r") if part]
-    if "\x1b" not in line:
-        seen = ""
-        for part in reversed(drawn):  # what an earlier drawing shows is what the later ones did not reach
-            seen += part[len(seen) :]
-        return seen
-    cells: list[tuple[str, str]] = []
-    colour = ""
-    for part in drawn:
-        column = 0
-        for token in re.split("(\x1b\\[[0-9;:]*m)", part):
-            if token.startswith("\x1b"):
-                colour = colour_after(token, colour)
-                continue
-            cells[column : column + len(token)] = [(colour, character) for character in token]
-            column += len(token)
-    out: list[str] = []
-    current = ""
-    for wanted, character in [*cells, (colour, "")]:
-        if wanted != current:
-            out.append(wanted if wanted.startswith(current) else f"\x1b[0m{wanted}")
-            current = wanted
-        out.append(character)
-    return "".join(out)
 
 
 class LineLimit:

@@ -106,6 +106,7 @@ _STARTING = ("run", "map")
 _ANSWERING = ("list", "info", "explain", "check", "lock", "ps", "doctor", "report", "trust")
 _ASKING = ("trust", "clean", "lock", "pull")
 _NOTEBOOK: tuple[Door, ...] = ("magic",)
+_SHELL: tuple[Door, ...] = ("shell",)
 
 _memory = "memory limit in place of the manifest's, such as 512m or 2g"
 _cpus = "CPU limit in place of the manifest's, such as 0.5 or 2"
@@ -121,6 +122,8 @@ OPTIONS: Mapping[str, Option] = {
         Option("raw", "", None, "leave {name} as it is", WITH_ARGUMENTS, _NOTEBOOK),
         Option("expand", "", None, "fill in {name} in the cell's body too", WITH_ARGUMENTS, _NOTEBOOK),
         Option("out", "-o", "NAME", "put the result into that variable", _STARTING, _NOTEBOOK, _variable),
+        Option("interactive", "-i", None, "give the tool this command's standard input", ("run",), _SHELL),
+        Option("no_stdin", "", None, "give the tool an empty standard input", ("run",), _SHELL),
         Option("bg", "", None, "run in the background; the result is a handle", _STARTING, _NOTEBOOK),
         Option("keep", "", None, "with --bg: go on when the kernel ends", ("run",), _NOTEBOOK),
         Option("json", "", None, "answer in JSON", _ANSWERING),
@@ -207,6 +210,9 @@ def _overview() -> str:
     return "\n".join([*lines, "", "Options:", *_option_lines(None)])
 
 
+_PLACES = {_NOTEBOOK: " (notebooks)", _SHELL: " (shell)"}
+
+
 def _option_lines(verb: str | None) -> list[str]:
     chosen = [
         option for option in OPTIONS.values() if verb is None or not option.verbs or verb in option.verbs
@@ -215,8 +221,6 @@ def _option_lines(verb: str | None) -> list[str]:
         ", ".join(filter(None, (option.short, option.long))) + f" {option.value or ''}" for option in chosen
     ]
     heads = [*(head.rstrip() for head in heads), "-h, --help"]
-    meanings = [option.meaning + ("" if "shell" in option.doors else " (notebooks)") for option in chosen] + [
-        "this text"
-    ]
+    meanings = [option.meaning + _PLACES.get(option.doors, "") for option in chosen] + ["this text"]
     width = max(map(len, heads))
     return [f"  {head:{width}}  {meaning}" for head, meaning in zip(heads, meanings, strict=True)]

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -43,6 +43,7 @@ class Options:
 
     :param memory: overrides the manifest's `memory`; :param cpus: overrides `cpus`.
     :param out: notebook variable that receives the result (magic only).
+    :param interactive: hand the caller's standard input on (shell only); :param no_stdin: never do (shell only).
     :param manifest: a manifest to use instead of the discovered project one.
     """
 
@@ -55,6 +56,8 @@ class Options:
     raw: bool = False
     expand: bool = False
     out: str | None = None
+    interactive: bool = False
+    no_stdin: bool = False
     bg: bool = False
     keep: bool = False
     json: bool = False
@@ -102,6 +105,12 @@ def parse(
     """
     return _Parser(door, namespace).command(list(words))
 
+
+_ELSEWHERE: Mapping[Door, Callable[[str], tuple[str, str]]] = {
+    "shell": lambda option: (f"{option} is for notebooks", "leave it out in a shell"),
+    "magic": lambda option: (f"{option} is for a shell", "the body of a %%skill cell is the tool's input"),
+}
+"""What to say of an option that has no meaning at this door, and the way out."""
 
 _BY_LONG = {option.long: option for option in OPTIONS.values()}
 
@@ -234,9 +243,11 @@ class _Parser:
             if option.verbs and verb not in option.verbs:
                 raise CommandError(f"{verb} takes no {option.long}", f"see {self.me} {verb} --help")
             if self.door not in option.doors:
-                raise CommandError(f"{option.long} is for notebooks", "leave it out in a shell")
+                raise CommandError(*_ELSEWHERE[self.door](option.long))
         if "raw" in self.given and "expand" in self.given:
             raise CommandError("--raw and --expand contradict each other", "keep one of the two")
+        if "interactive" in self.given and "no_stdin" in self.given:
+            raise CommandError("--interactive and --no-stdin contradict each other", "keep one of the two")
         if "keep" in self.given and "bg" not in self.given:
             raise CommandError("--keep goes with --bg", "a run in the foreground ends with its cell")
         self._check_names(verb, names)

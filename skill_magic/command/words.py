@@ -112,7 +112,7 @@ def _unclosed(what: str, text: str, at: int, hint: str) -> CommandError:
     where = f"column {column + 1}" if "\n" not in text.strip() else f"line {text.count(chr(10), 0, at) + 1}"
     first = max(0, column - _SHOWN // 2)
     shown = line[first : first + _SHOWN].replace("\t", " ")
-    return CommandError(f"{what} ({where}):\n  {shown}\n  {' ' * (column - first)}^", hint)
+    return CommandError(f"{what} ({where}):", hint, more=[f"  {shown}", f"  {' ' * (column - first)}^"])
 
 
 # --- {name} -------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import errno
 import os
 import shutil
@@ -12,7 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, EngineUnavailable
+from .client import CALL_TIMEOUT, api_client
 from .failures import os_error, tls_error, translate
+from .ownership import person_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +28,10 @@ __all__ = ["Engine", "connect"]
 CONNECT_TIMEOUT = 5.0
 """Seconds within which a living engine accepts a connection and names its version."""
 
-CALL_TIMEOUT = 120.0
-"""Seconds for one call. Long, because a slow disk can hold up a create; a dead engine is found by its own
-watch."""
-
 ASKING = "1.41"
 """The API version of a client that only asks for the version."""
 
-_engines: dict[tuple[int, str, str], Engine] = {}
+_engines: dict[tuple[int, str, str, str], Engine] = {}
 _lock = threading.Lock()
 
 
@@ -39,14 +39,23 @@ class Engine:
     """One Docker engine: an API client and the facts about it, asked once.
 
     Values of this class are safe to share between threads and survive a fork.
+
+    :param data_dir: the person's data directory, where the key to their containers is kept.
     """
 
-    def __init__(self, address: EngineAddress) -> None:
+    def __init__(self, address: EngineAddress, data_dir: Path) -> None:
         self.address = address
+        self._data_dir = data_dir
         self._pid = -1
         self._client: Any = None
         self._client_lock = threading.Lock()
         self.last_sweep: float | None = None
+
+    def close(self) -> None:
+        """Close the connections that wait for the next call; a later call makes new ones."""
+        client, own = self._client, self._pid == os.getpid()
+        if client is not None and own:
+            client.close()
 
     def __repr__(self) -> str:
         return f"Engine({self.address.url!r}, {self.address.source!r})"
@@ -63,6 +72,11 @@ class Engine:
                 self._client = _client(self.address)
                 self._pid = os.getpid()
             return self._client
+
+    @property
+    def key(self) -> bytes:
+        """What the containers of this person are signed with, see :mod:`.ownership`."""
+        return person_key(self._data_dir)
 
     @property
     def local(self) -> bool:
@@ -136,20 +150,30 @@ def connect(host: Host) -> Engine:
         raise _nothing_found()
     if address.problem:
         raise EngineUnavailable(address.reason, address.fix, problem=address.problem)
-    key = (os.getpid(), address.url, str(address.tls or ""))
+    key = (os.getpid(), address.url, str(address.tls or ""), str(host.data_dir))
     with _lock:
         engine = _engines.get(key)
     if engine is not None and engine.alive(CONNECT_TIMEOUT):
         return engine
-    engine = Engine(address)
+    engine = Engine(address, host.data_dir)
     _ = engine.api
     with _lock:
+        if not _engines:
+            atexit.register(_close_all)
         _engines[key] = engine
     return engine
 
 
+def _close_all() -> None:
+    # Connections that nobody closed are told on standard error by a Python that looks for them (-X dev).
+    with _lock:
+        engines = list(_engines.values())
+    for engine in engines:
+        with contextlib.suppress(Exception):
+            engine.close()
+
+
 def _client(address: EngineAddress) -> Any:
-    import docker
     import docker.errors
     import requests
 
@@ -166,39 +190,23 @@ def _client(address: EngineAddress) -> Any:
         if address.tls is not None:
             options["tls"] = _tls(address.tls, verify=address.tls_verify)
         # docker-py would ask for the version before its client can be told how to ask.
-        first = _tuned(docker.APIClient(version=ASKING, **options), address)
-        version = str(first.version(api_version=False)["ApiVersion"])
-        client = _tuned(docker.APIClient(version=version, **options), address)
-    except (docker.errors.DockerException, requests.RequestException, OSError, KeyError, TypeError) as error:
+        first = api_client(address, version=ASKING, **options)
+        try:
+            version = str(first.version(api_version=False)["ApiVersion"])
+        finally:
+            first.close()
+        client = api_client(address, version=version, **options)
+    except (
+        docker.errors.DockerException,
+        requests.RequestException,
+        OSError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _unavailable(address, error) from error
     client.timeout = CALL_TIMEOUT
     return client
-
-
-def _tuned(client: Any, address: EngineAddress) -> Any:
-    import requests
-
-    # Else the environment's REQUESTS_CA_BUNDLE would win over the certificates of the engine, .netrc would be
-    # looked through on every call, and a local socket would be asked of a proxy.
-    client.trust_env = False
-    if address.socket is not None:
-        client.mount("http+docker://", _adapter(address.socket))
-    else:
-        client.proxies.update(requests.utils.get_environ_proxies(client.base_url))  # as docker itself does
-    return client
-
-
-def _adapter(path: Path) -> Any:
-    from docker.transport import UnixHTTPAdapter
-
-    class OnePool(UnixHTTPAdapter):  # type: ignore[misc, unused-ignore]
-        """docker-py keeps a pool of connections per URL, so that every call connects anew; this keeps one for
-        all."""
-
-        def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
-            return super().get_connection("http+docker://localhost", proxies)
-
-    return OnePool(f"http+unix://{path}", timeout=int(CALL_TIMEOUT))
 
 
 def _tls(directory: Path, *, verify: bool) -> Any:

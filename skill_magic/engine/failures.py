@@ -6,15 +6,15 @@ import contextlib
 import errno
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import EngineError, EngineLost, PolicyError
+from ..errors import EngineError, EngineLost, PolicyError, SkillError, SpecError
 
 if TYPE_CHECKING:
     from ..spec import RunSpec
 
-__all__ = ["explain", "os_error", "silent", "translate", "unknown_user"]
+__all__ = ["explain", "os_error", "silent", "translate", "unknown_user", "without_values"]
 
 
 def _below(error: BaseException) -> Iterator[BaseException]:
@@ -124,3 +124,23 @@ def unknown_user(words: str, spec: RunSpec) -> PolicyError | None:
         kind="invalid",
     )
     return PolicyError(f"{spec.skill}: the policy refuses this run", [violation])
+
+
+def without_values(error: Exception, values: Sequence[str]) -> Exception:
+    """``error`` as it may leave a run: the engine quotes paths and variables, and some are secrets of the host.
+
+    Where there are ``values`` to hide, what it was caused by goes as well: it has the same words in it.
+    """
+    from ..policy.redact import hide_values, violation
+
+    if not values:
+        return error
+    if not isinstance(error, SkillError):
+        return EngineError(hide_values(f"{type(error).__name__}: {error}", values))
+    error.message = hide_values(error.message, values)
+    error.hint = hide_values(error.hint, values)
+    error.args = tuple(hide_values(each, values) if isinstance(each, str) else each for each in error.args)
+    if isinstance(error, SpecError | PolicyError):
+        error.violations = tuple(violation(each, values) for each in error.violations)
+    error.__cause__ = error.__context__ = None
+    return error

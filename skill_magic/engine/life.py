@@ -8,6 +8,7 @@ Never the engine's own automatic removal: the reason why a container died must s
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import threading
@@ -15,14 +16,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, EngineLost
 from ..events import Finished, Note, Output, Started
-from . import images, passwd, session
+from . import image_links, images, passwd, session
 from .channel import Channel
 from .ending import exit_code_of, finished, seconds
-from .failures import explain, translate, unknown_user
+from .failures import explain, translate, unknown_user, without_values
 from .gates import check_made
 from .removal import remove, remove_later
 from .stream import Attachment, Response
@@ -76,6 +78,7 @@ class Life:
         self.started = 0.0  # by the monotonic clock, as is
         self.heard = 0.0  # the last sign of life of the engine
         self._stdin: bytes | BinaryIO = b"" if stdin is None else stdin
+        self._broken_input = ""
         self._check_image = check_image
         self._streams: list[Attachment | Response] = []
         self._lost: EngineLost | None = None
@@ -84,14 +87,17 @@ class Life:
     def lead(self) -> None:
         """Lead it to its end. Raises what the consumer is to be told instead of an end."""
         self._watch.start()
+        failure: Exception | None = None
         try:
             self._lead()
-        except EngineLost as error:
-            raise self._lost or error from error
+        except Exception as error:
+            failure = self._lost if isinstance(error, EngineLost) and self._lost is not None else error
         finally:
             self.ended.set()
             self.over = True
             self._watch.stop()
+        if failure is not None:
+            raise without_values(failure, self._concealed)
 
     def lose(self, error: EngineLost) -> None:
         """The engine does not answer: tell the consumer at once, whatever the life's own thread is waiting
@@ -102,9 +108,26 @@ class Life:
         for stream in self._streams:
             stream.close()
 
+    @cached_property
+    def _concealed(self) -> tuple[str, ...]:
+        """What no text of the engine may say of this run."""
+        from ..policy.redact import concealed
+
+        return concealed(self.spec, self.host)
+
+    def _tell(self, event: Note | Finished) -> None:
+        """Hand on an event with words in it, some of which may be the engine's."""
+        from ..policy.redact import hide_values
+
+        if isinstance(event, Note):
+            event = replace(event, text=hide_values(event.text, self._concealed))
+        else:
+            event = replace(event, error=hide_values(event.error, self._concealed))
+        self.channel.put(event)
+
     def _lead(self) -> None:
         for note in self.spec.notes:
-            self.channel.put(Note(note))
+            self._tell(Note(note))
         if self.spec.gpus is not None:
             images.require_gpu(self.engine)
         try:
@@ -123,6 +146,7 @@ class Life:
             return
         if self._check_image is not None:
             self._check_image(facts)
+        image_links.check(self.engine, self.spec, self.host, facts)
         spec = passwd.with_numbers(self.engine, self.spec, self.host, facts)
         spec = passwd.with_entry(self.engine, spec, self.host, facts)
         if self._stopping():
@@ -148,7 +172,7 @@ class Life:
     def _body(self, spec: RunSpec, facts: ImageFacts) -> dict[str, Any]:
         from .arguments import create_body
 
-        labels = session.current().labels(spec, self.host, keep=self.keep)
+        labels = session.current().labels(spec, self.host, self.name, keep=self.keep)
         try:
             body = create_body(spec, facts, name=self.name, labels=labels)
         except ValueError as error:
@@ -215,8 +239,12 @@ class Life:
         def work() -> None:
             try:
                 attachment.send(self._stdin)
-            except Exception as error:  # a file of the caller's: whatever its `read` raises
-                self.channel.put(Note(f"the input broke off: {error}"))
+            except BaseException as error:  # a file of the caller's: whatever its `read` raises
+                if self.ended.is_set():
+                    return  # the tool had no need of the rest
+                # Half an input must not pass for a whole one: the tool is stopped before it sees an end.
+                self._broken_input = f"the input broke off: {str(error) or type(error).__name__}"
+                self.stopper.stop("failed")
 
         name = f"skill-magic-stdin-{self.name}"
         threading.Thread(target=work, name=name, daemon=True).start()
@@ -252,32 +280,34 @@ class Life:
     def _ran_out_of_memory(self, state: Mapping[str, Any]) -> bool:
         """Whether the engine has noted that the kernel killed for want of memory. Its note can come later
         than the end itself, and is then missing in the state but among the events."""
-        filters = {"container": self.container, "event": "oom"}
+        filters = {"container": [self.container], "event": ["oom"]}
         # By the engine's clock, which is not ours.
         since, until = seconds(state.get("StartedAt")) - 1, seconds(state.get("FinishedAt")) + NOTE
-        events = self.engine.api.events(
-            since=f"{since:.3f}", until=f"{until:.3f}", filters=filters, decode=True
-        )
-        return any(event.get("status") == "oom" for event in events)
+        params = {"since": f"{since:.3f}", "until": f"{until:.3f}", "filters": json.dumps(filters)}
+        response = Response(self.engine.api, "GET", "/events", params)
+        try:
+            return any(event.get("status") == "oom" for event in response.objects())
+        finally:
+            response.close()
 
     def _finish(self, state: Mapping[str, Any] | None) -> None:
         """Tell the end; ``None``: of a tool that was stopped before it was started."""
         if state is None:
             assert self.stopper.state is not None  # noqa: S101 - that is why
             words = "stopped before the tool was started"
-            self.channel.put(Finished(self.stopper.state, None, 0.0, time.time(), words))
+            self._tell(Finished(self.stopper.state, None, 0.0, time.time(), words))
             return
         end = finished(state, self.stopper.reason)
+        if self._broken_input and end.state in ("finished", "failed"):
+            end = replace(end, state="failed", error=end.error or self._broken_input)
         if state.get("OOMKilled") and end.state == "finished":
-            self.channel.put(
-                Note("a process of the tool was killed for want of memory, but the tool went on")
-            )
+            self._tell(Note("a process of the tool was killed for want of memory, but the tool went on"))
         if harsher := self.stopper.harsher:
-            self.channel.put(Note(harsher))
+            self._tell(Note(harsher))
         dropped = self.channel.dropped()
         if dropped is not None:
             self.channel.put(dropped)
-        self.channel.put(end)
+        self._tell(end)
 
     def _stopping(self) -> bool:
         """Whether to go no further."""

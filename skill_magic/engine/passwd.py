@@ -13,6 +13,7 @@ It is made once per image and uid. Not on an engine elsewhere, which cannot see 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import tempfile
@@ -23,34 +24,57 @@ from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from ..spec import Mount
-from . import made, session
-from .failures import translate
+from . import image_look, made
 
 if TYPE_CHECKING:
     from ..host import Host
     from ..spec import ImageFacts, RunSpec
     from .connect import Engine
 
-__all__ = ["with_entry", "with_line", "with_numbers"]
+__all__ = ["accounts", "with_entry", "with_line", "with_numbers"]
 
 PATH = "/etc/passwd"
 
 
-def with_numbers(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:
-    """``spec``, with the user as ``uid:gid`` where the manifest wrote a name, and the policy allows it.
+def accounts(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> tuple[str, str] | None:
+    """The image's /etc/passwd and /etc/group, ``None`` where ``spec`` has no name that they would explain.
 
-    :raises PolicyError: the name stands for root, or for nobody. :raises EngineError: no way to know.
+    :raises EngineError: no way to know.
     """
-    from ..policy.decide import check_accounts
-    from ..policy.user import numeric, root_is_caller
+    from ..policy.accounts import named_groups
+    from ..policy.user import root_is_caller
 
-    if not spec.user or not spec.user_field or root_is_caller(host):
-        return spec
-    if re.fullmatch(r"[0-9]+(:[0-9]+)?", spec.user):
-        return spec
+    if root_is_caller(host):
+        return None
+    named = spec.user is None or (spec.user_field and not re.fullmatch(r"[0-9]+:[0-9]+", spec.user))
+    if not named and not named_groups(spec):
+        return None
     passwd, group = _of_image(engine, spec, host, facts, (PATH, "/etc/group"), follow=True)
-    check_accounts(spec, passwd, group, host)
-    return replace(spec, user=numeric(spec.user, passwd, group))
+    return passwd, group
+
+
+def with_numbers(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:
+    """``spec``, with numbers where the manifest wrote names of users and groups, and the policy allows them.
+
+    :raises PolicyError: a name stands for root, for nobody, or for somebody whom no grant names.
+    :raises EngineError: no way to know.
+    """
+    from ..policy.accounts import group_number, named_groups, numeric
+    from ..policy.decide import check_accounts
+
+    files = accounts(engine, spec, host, facts)
+    if files is None:
+        return spec
+    passwd, group = files
+    check_accounts(spec, passwd, group, host, image_user=facts.user)
+    if spec.user is None or spec.user_field:
+        spec = replace(spec, user=numeric(spec.user or facts.user or "0", passwd, group))
+    names = named_groups(spec)
+    wishes = (
+        replace(wish, value=str(group_number(wish.value, group))) if wish in names else wish
+        for wish in spec.wishes
+    )
+    return replace(spec, wishes=tuple(wishes))
 
 
 def with_entry(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:
@@ -64,13 +88,15 @@ def with_entry(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> 
         return spec
     uid, gid = int(match[1]), int(match[2] or 0)
     folder = host.cache_dir / "passwd"
-    file = folder / f"{facts.id.removeprefix('sha256:')[:32]}-{uid}-{gid}"
+    # A file of an image serves all its runs, so nothing of a host variable may get into it.
+    home = next((one.value for one in spec.environment if one.name == "HOME" and not one.names), "/tmp")  # noqa: S108
+    text = f"{facts.id}\0{uid}\0{gid}\0{home}"
+    file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}-{uid}-{gid}"
     try:
         if not file.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A link could lead to where the mount must not go: such an image's file is left alone.
             (text,) = _of_image(engine, spec, host, facts, (PATH,), follow=False)
-            home = next((one.value for one in spec.environment if one.name == "HOME"), "/tmp")  # noqa: S108
             _write(file, with_line(text, uid, gid, host.user if uid == host.uid else "", home) or "")
         if not file.stat().st_size:
             return spec  # the image knows the user
@@ -104,22 +130,8 @@ def _of_image(
     engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts, paths: tuple[str, ...], *, follow: bool
 ) -> list[str]:
     """Files of the image, read out of a container that is never started; empty where it has none."""
-    here = session.current()
-    here.protect(engine)
-    body = {
-        "Image": facts.id,
-        "Entrypoint": ["true"],
-        "Labels": here.labels(spec, host, keep=False),
-        "NetworkDisabled": True,
-        "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "none", "Config": {}}},
-    }
-    name = f"skill-look-{uuid.uuid4().hex[:8]}"
-    with translate("look into the image"):
-        container = engine.api.create_container_from_config(body, name)["Id"]
-        try:
-            return [made.read(engine, container, path, follow=follow) for path in paths]
-        finally:
-            engine.api.remove_container(container, v=True, force=True)
+    with image_look.opened(engine, spec, host, facts) as container:
+        return [made.read(engine, container, path, follow=follow) for path in paths]
 
 
 def _write(file: Path, text: str) -> None:

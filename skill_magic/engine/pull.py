@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, ImageError
 from ..events import Pulling
+from .credentials import Credentials, credentials
 from .failures import explain, lost, silent
 from .progress import Progress
 from .stream import Response
@@ -44,13 +44,13 @@ def fetch(
             if item is None:
                 break
             if isinstance(item, BaseException):
-                raise image_error(image, platform, item)
+                raise _with_fault(image_error(image, platform, item), job.fault)
             if cancelled():
                 raise ImageError(
                     f"the pull of {image} was stopped", "Run it again to go on.", problem="stopped"
                 )
             if "error" in item:
-                raise image_error(image, platform, EngineError(str(item["error"])))
+                raise _with_fault(image_error(image, platform, EngineError(str(item["error"]))), job.fault)
             if progress.update(item) and time.monotonic() - last >= INTERVAL:
                 last = time.monotonic()
                 emit(progress.event())
@@ -68,6 +68,7 @@ class _Job:
         self._lock = threading.Lock()
         self._response: Response | None = None
         self._closed = False
+        self.fault = ""
         self._arguments = (engine, image, platform)
         threading.Thread(target=self._work, name="skill-magic-pull", daemon=True).start()
 
@@ -80,7 +81,10 @@ class _Job:
 
     def _work(self) -> None:
         try:
-            response = _request(*self._arguments)
+            # Read for every pull: `docker login` in a terminal must not need a new kernel.
+            sent = _credentials(self._arguments[1])
+            self.fault = sent.fault
+            response = _request(*self._arguments, sent)
             with self._lock:
                 self._response = response
                 closed = self._closed
@@ -95,38 +99,39 @@ class _Job:
             self.items.put(None)
 
 
-def _request(engine: Engine, image: str, platform: str | None) -> Response:
+def _request(engine: Engine, image: str, platform: str | None, sent: Credentials) -> Response:
     from docker.utils import parse_repository_tag
 
     repository, tag = parse_repository_tag(image)
     params = {"fromImage": repository, "tag": tag or "latest"}
     if platform:
         params["platform"] = platform
-    return Response(engine.api, "POST", "/images/create", params, _authentication(engine, repository))
+    headers = {"X-Registry-Auth": sent.header} if sent.header else {}
+    return Response(engine.api, "POST", "/images/create", params, headers)
 
 
-def _authentication(engine: Engine, repository: str) -> dict[str, str]:
+def _credentials(image: str) -> Credentials:
     import docker.auth
     import docker.errors
+    from docker.utils import parse_repository_tag
 
-    # The file may have changed since the client was made: `docker login` in a terminal must not need a new
-    # kernel.
-    engine.api.reload_config()
-    registry, _ = docker.auth.resolve_repository_name(repository)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # docker-py's words for a helper that is missing; ours follow
-            header = docker.auth.get_config_header(engine.api, registry)
-    except (docker.errors.DockerException, OSError) as error:
+        registry, _ = docker.auth.resolve_repository_name(parse_repository_tag(image)[0])
+    except docker.errors.DockerException as error:
         raise ImageError(
-            f"the credentials for {registry} cannot be read: {explain(error)}",
-            "A credential helper named in ~/.docker/config.json (`credsStore`, `credHelpers`) does not work. "
-            "Install it, or take its entry out of that file.",
-            problem="denied",
+            f"{image!r} is not the name of an image: {explain(error)}", problem="unknown"
         ) from error
-    if not header:
-        return {}
-    return {"X-Registry-Auth": header.decode("ascii")}
+    return credentials(registry)
+
+
+def _with_fault(error: BaseException, fault: str) -> BaseException:
+    """``error`` of a pull with what could not be read of the credentials, where that may be why."""
+    if fault and isinstance(error, ImageError) and error.problem in ("denied", "unknown", "rate-limit"):
+        error.hint = (
+            f"No login was sent, because of a fault in Docker's configuration: {fault}. Correct it, or "
+            "`docker login` to that registry anew."
+        )
+    return error
 
 
 _UNREACHABLE = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EngineError
 from . import session
 from .failures import translate
+from .ownership import signed_name
 from .removal import remove as _remove
 from .session import LABEL
 from .stopper import steps
@@ -68,14 +69,21 @@ class Container:
 
 
 def containers(engine: Engine, host: Host | None = None) -> list[Container]:
-    """All containers of ours on the engine, newest first; only those of ``host``'s person where it is given.
+    """All containers that this person's processes have made, newest first; only those of ``host``'s user where it is
+    given. What is not signed is left out, whatever its labels say: see :mod:`.ownership`.
 
     :raises EngineError: the engine refused or did not answer.
     """
     with translate("list its containers"):
         found = engine.api.containers(all=True, filters={"label": [LABEL + "session"]})
-    every = [_container(entry) for entry in found]
+    key = engine.key
+    every = [_container(entry, name) for entry in found if (name := _signed_name(key, entry))]
     return [one for one in every if host is None or one.user == str(host.uid)]
+
+
+def _signed_name(key: bytes, entry: Mapping[str, Any]) -> str:
+    names = [str(name).removeprefix("/") for name in entry.get("Names") or ()]
+    return signed_name(key, names, entry.get("Labels") or {})
 
 
 def find(engine: Engine, name: str) -> Container:
@@ -223,16 +231,15 @@ def _left_behind(engine: Engine, one: Container) -> bool:
     )
 
 
-def _container(entry: Mapping[str, Any]) -> Container:
+def _container(entry: Mapping[str, Any], name: str) -> Container:
     labels: Mapping[str, str] = entry.get("Labels") or {}
 
-    def label(name: str) -> str:
-        return str(labels.get(LABEL + name, ""))
+    def label(key: str) -> str:
+        return str(labels.get(LABEL + key, ""))
 
-    names = entry.get("Names") or ["/" + str(entry["Id"])[:12]]
     return Container(
         id=str(entry["Id"]),
-        name=str(names[0]).removeprefix("/"),
+        name=name,
         skill=label("skill"),
         image=label("image") or str(entry.get("Image") or ""),
         state=str(entry.get("State") or ""),

@@ -18,6 +18,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .ownership import person_key, sign
+
 if TYPE_CHECKING:
     from ..host import Host
     from ..spec import RunSpec
@@ -62,8 +64,11 @@ class Session:
         self._watchdogs: dict[str, subprocess.Popen[bytes]] = {}
         atexit.register(self._at_exit)
 
-    def labels(self, spec: RunSpec, host: Host, *, keep: bool) -> dict[str, str]:
-        """The labels of a container of this process, by which it is found again."""
+    def labels(self, spec: RunSpec, host: Host, name: str, *, keep: bool) -> dict[str, str]:
+        """The labels of a container of this process, by which it is found again.
+
+        :param name: the container's name, which the labels are signed for.
+        """
         labels = {
             "session": self.id,
             "pid": str(self.pid),
@@ -77,7 +82,8 @@ class Session:
             "rm": "true" if spec.remove else "false",
             "directory": str(spec.directory),
         }
-        return {LABEL + name: value for name, value in labels.items()}
+        signed = {LABEL + label: value for label, value in labels.items()}
+        return signed | {LABEL + "signature": sign(person_key(host.data_dir), name, signed)}
 
     def enter(self, run: Live) -> None:
         """``run`` is about to create a container of its name."""
@@ -153,7 +159,7 @@ def _start_watchdog(engine: Engine, session: str) -> subprocess.Popen[bytes]:
         "label": f"{LABEL}session={session}",
     }
     script = Path(__file__).with_name("watchdog.py")
-    return subprocess.Popen(
+    dog = subprocess.Popen(
         [sys.executable, "-I", "-S", str(script), json.dumps(task)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -164,6 +170,9 @@ def _start_watchdog(engine: Engine, session: str) -> subprocess.Popen[bytes]:
         cwd="/",
         bufsize=0,
     )
+    assert dog.stdin is not None  # noqa: S101 - started with a pipe
+    dog.stdin.write(f"{engine.key.hex()}\n".encode())
+    return dog
 
 
 def process_start(pid: int) -> str:

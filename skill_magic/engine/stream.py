@@ -75,6 +75,7 @@ class Attachment:
             **({"stdin": 1} if stdin else {}),
         }
         self._reader = api.attach_socket(container, params)
+        self._response: Any = getattr(self._reader, "_response", None)
         self._socket: socket.socket = _socket_of(self._reader)
         self._socket.settimeout(None)
         self._write = self._socket if stdin else None
@@ -95,22 +96,23 @@ class Attachment:
             yield from split.feed(view[:size])
 
     def send(self, source: bytes | BinaryIO) -> None:
-        """Write all of ``source`` to the tool's standard input, then close that. Blocks; run it in a
-        thread."""
+        """Write all of ``source`` to the tool's standard input, then close that. Blocks; run it in a thread.
+
+        An error of the source is raised, and the tool's input stays open: at an end of input the tool would take what
+        it has for all there is.
+        """
         assert self._write is not None  # noqa: S101 - attached without stdin there is nothing to send to
-        try:
-            for piece in pieces(source):
-                try:
-                    self._write.sendall(piece)
-                except OSError:
-                    break  # the tool has ended without reading all of its input
-        finally:
-            if self._output:
-                with contextlib.suppress(OSError):
-                    self._write.shutdown(socket.SHUT_WR)
-            else:
-                self._say_goodbye()
-                self.close()
+        for piece in pieces(source):
+            try:
+                self._write.sendall(piece)
+            except OSError:
+                break  # the tool has ended without reading all of its input
+        if self._output:
+            with contextlib.suppress(OSError):
+                self._write.shutdown(socket.SHUT_WR)
+        else:
+            self._say_goodbye()
+            self.close()
 
     def _say_goodbye(self) -> None:
         # The end of a TLS connection has to be said, or the engine may take what it read for cut off.
@@ -124,8 +126,11 @@ class Attachment:
         """Let go; wakes the threads that read or write. Safe to call from any thread, any number of times."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._reader.close()
+        # The response before the socket below it: Python 3.13 flushes a response that is not closed when it is freed,
+        # and complains on standard error where what is below has gone.
+        for one in (self._response, self._reader):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                one.close()
 
 
 def pieces(source: bytes | BinaryIO) -> Iterator[bytes | memoryview]:

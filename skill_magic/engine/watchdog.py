@@ -5,9 +5,11 @@ Run as a script of its own, in a session of its own, with nothing but the standa
     python -I -S watchdog.py '{"url": "unix:///var/run/docker.sock", "tls": "", "verify": "", "label":
     "skill-magic.session=…"}'
 
-Standard input is a pipe whose other end only the watched process holds. Its end says that the process is
-gone; a ``q`` before it says that nothing needs to be done. The modules that talk to an engine are imported
-only then, so that an idle watchdog stays small.
+Standard input is a pipe whose other end only the watched process holds. Its first line is the key by which that
+process signs its containers' labels (see ``ownership.py``), in hexadecimal digits; it is not in the arguments, which
+everybody on the machine can read. The end of the pipe says that the process is gone; a ``q`` before it says that
+nothing needs to be done. The modules that talk to an engine are imported only then, so that an idle watchdog stays
+small.
 """
 
 import contextlib
@@ -17,7 +19,7 @@ import sys
 
 TYPE_CHECKING = False  # the typing module costs more than the rest of this file together
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 ROUNDS = (0.0, 0.1, 0.3, 0.5, 0.6, 0.7)
@@ -31,18 +33,62 @@ LIFETIME = 4.5
 
 def main(argument: str) -> None:
     """Wait for the end of the pipe, then clean up."""
-    if not wait(0, os.getppid()):
+    parent = os.getppid()
+    key = first_line(0)
+    if not wait(0, parent):
         return
     import json
     import time
 
-    task = json.loads(argument)
+    task = json.loads(argument) | {"key": key}
 
     deadline = time.monotonic() + LIFETIME
     for pause in ROUNDS:
         time.sleep(pause)
         with contextlib.suppress(Exception):
             clean(task, lambda: deadline - time.monotonic())
+
+
+def first_line(pipe: int) -> str:
+    """What stands before the first line end; all there is where the writer is gone before it."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(pipe, 1)):
+        line += byte
+    return line.decode().rstrip("\n")
+
+
+SIGNED = (
+    "session",
+    "pid",
+    "pid-start",
+    "pid-ns",
+    "boot-id",
+    "user",
+    "skill",
+    "image",
+    "keep",
+    "rm",
+    "directory",
+)
+"""The labels that the signature of a container covers, without their common beginning."""
+
+
+def signature(key: bytes, container: str, labels: "Mapping[str, str]") -> str:
+    """The value of the label ``skill-magic.signature``: HMAC-SHA256 of the container's name and :data:`SIGNED`."""
+    import hashlib
+    import hmac
+    import json
+
+    values = [container, *(labels.get(f"skill-magic.{name}", "") for name in SIGNED)]
+    return hmac.new(key, json.dumps(values).encode(), hashlib.sha256).hexdigest()
+
+
+def is_signed(key: bytes, container: str, labels: "Mapping[str, str]") -> bool:
+    """Whether the container of this name was made with these labels by a holder of ``key``."""
+    import hmac
+
+    given = labels.get("skill-magic.signature", "")
+    return bool(key) and hmac.compare_digest(given.encode(), signature(key, container, labels).encode())
 
 
 def wait(pipe: int, parent: int) -> bool:
@@ -80,6 +126,10 @@ def clean(task: dict[str, str], left: "Callable[[], float]") -> None:
         call(task, left(), "GET", f"/containers/json?all=1&filters={filters}") or b"[]"
     ):
         labels = container.get("Labels") or {}
+        names = [name.removeprefix("/") for name in container.get("Names") or ()]
+        # An image, and so a container of somebody else's, can have any label of ours but the right signature.
+        if not any(is_signed(bytes.fromhex(task["key"]), name, labels) for name in names):
+            continue
         if labels.get("skill-magic.keep") == "true":
             continue
         with contextlib.suppress(Exception):

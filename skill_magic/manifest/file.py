@@ -25,6 +25,14 @@ _FAULTS_OF_FILE = 256
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
+@dataclass(frozen=True)
+class _Hidden:
+    """A value that an error says the type of and no more: where the key is none of a manifest's, the file may be
+    another program's, with a password in it."""
+
+    value: object
+
+
 @dataclass
 class Layer:
     """What one file holds.
@@ -40,16 +48,17 @@ class Layer:
     broken: tuple[Violation, ...] = ()
 
 
-def read(file: Path, origin: Origin, *, owner: int | None = None) -> Layer:
+def read(file: Path, origin: Origin, *, owner: int | None = None, named: bool = False) -> Layer:
     """Read a manifest. Never raises; what is wrong is in the result.
 
     :param owner: where given, nobody but this uid (and root) may be able to write the file: it will be
         trusted.
+    :param named: a person named this very file, which may be a link to anywhere; so may their own.
     """
     layer = Layer(file)
     lines: dict[KeyPath, int] = {}
     try:
-        text = reading.text(file, owner)
+        text = reading.text(file, owner, named=named or origin != "project")
         document = reading.document(text, lines)  # fills ``lines`` first: also a broken file names its skills
     except reading.BrokenError as error:
         layer.broken = (
@@ -57,8 +66,8 @@ def read(file: Path, origin: Origin, *, owner: int | None = None) -> Layer:
                 error.code, "manifest", file.name, error.reason, error.fix, None, file, error.line, "invalid"
             ),
         )
-        named = {path[1] for path in lines if len(path) > 1 and path[0] == "skills"}
-        layer.faults = {str(name): layer.broken for name in named}
+        names = {path[1] for path in lines if len(path) > 1 and path[0] == "skills"}
+        layer.faults = {str(name): layer.broken for name in names}
         return layer
     reader = _Reader(layer, origin, lines)
     reader.root(document)
@@ -80,7 +89,7 @@ class _Reader:
             if key in ("policy", "trust"):
                 reason = "A manifest cannot say what is allowed."
                 fix = "Policy belongs in your policy.toml, and `skill trust NAME` gives trust."
-                broken.append(self._fault("manifest-policy", (key,), value, reason, fix))
+                broken.append(self._fault("manifest-policy", (key,), _Hidden(value), reason, fix))
             else:
                 broken += self._known(keys.ROOT, (key,), value)
         skills = document.get("skills")
@@ -123,8 +132,7 @@ class _Reader:
             for key in ("description", "source")
             if key not in bad and isinstance(said.get(key), str)
         }
-        notebook = table.get("notebook")
-        cell = notebook.get("cell") if isinstance(notebook, dict) else None
+        notebook = _sound_notebook(table.get("notebook"))
         return Skill(
             name=name,
             docker=Docker(**{"image": "", **given}),
@@ -132,7 +140,8 @@ class _Reader:
             file=self.layer.file,
             description=texts.get("description", ""),
             source=table.get("source", "") if "source" in texts else "",
-            cell=cell if cell in ("stdin", "args") else "stdin",
+            cell=notebook.get("cell", "stdin"),
+            leading_args=tuple(notebook.get("leading_args", ())),
             lines=self.docker_lines.get(name, {}),
             given=frozenset(given),
         )
@@ -149,7 +158,10 @@ class _Reader:
             )
         if not isinstance(table, dict):
             reason = f"It is {keys.type_name(table)}; a skill is a table."
-            return [*found, self._fault("manifest-type", path, table, reason, f"Write [skills.{name}].")]
+            return [
+                *found,
+                self._fault("manifest-type", path, _Hidden(table), reason, f"Write [skills.{name}]."),
+            ]
         for key, value in table.items():
             found += self._known(keys.SKILL, (*path, key), value)
         for key in ("description", "source"):
@@ -167,13 +179,20 @@ class _Reader:
     def _notebook_faults(self, path: KeyPath, table: Any) -> list[Violation]:
         if not isinstance(table, dict):
             return []  # absent, or of the wrong type and reported as that
-        found = []
+        found: list[Violation] = []
         for key, value in table.items():
-            if key != "cell":
-                found.append(self._unknown({"cell": str}, (*path, key), value))
-            elif value not in ("stdin", "args"):
-                reason, fix = "It must be stdin or args.", 'Write cell = "stdin" or cell = "args".'
-                found.append(self._fault("cell-invalid", (*path, key), value, reason, fix))
+            if key not in keys.NOTEBOOK:
+                found.append(self._unknown(keys.NOTEBOOK, (*path, key), value))
+                continue
+            line = self.lines.get((*path, key))
+            if isinstance(value, list) and len(value) > reading.MOST_ITEMS:
+                found.append(self._too_many((*path, key), value))
+                continue
+            for where, wrong, fault in keys.faults(key, value, keys.NOTEBOOK):
+                code = (
+                    "cell-invalid" if key == "cell" else fault.code
+                )  # whatever it is in place of the two words
+                found.append(self._violation(code, f"notebook.{where}", wrong, fault.reason, fault.fix, line))
         return found
 
     def _runtime_faults(self, path: KeyPath, table: dict[str, Any]) -> list[Violation]:
@@ -209,8 +228,7 @@ class _Reader:
                 found.append(self._unknown(keys.DOCKER, (*path, key), value))
                 continue
             if isinstance(value, list) and len(value) > reading.MOST_ITEMS:
-                reason = f"It has {len(value):,} items; {reading.MOST_ITEMS} are read at most."
-                found.append(self._fault("manifest-too-many", (*path, key), value, reason, "Take some out."))
+                found.append(self._too_many((*path, key), value))
                 continue
             for where, wrong, fault in keys.faults(key, value):
                 line = self.docker_lines.get(str(skill[1]), {}).get(where, self.lines.get((*path, key)))
@@ -228,6 +246,10 @@ class _Reader:
                 found.append(self._fault("source-differs", (*skill, "source"), source, reason, fix))
         return found
 
+    def _too_many(self, path: KeyPath, value: list[Any]) -> Violation:
+        reason = f"It has {len(value):,} items; {reading.MOST_ITEMS} are read at most."
+        return self._fault("manifest-too-many", path, value, reason, "Take some out.")
+
     def _known(self, known: Mapping[str, type], path: KeyPath, value: Any) -> list[Violation]:
         """Whether a key outside the docker table is one, and of its type."""
         wanted = known.get(str(path[-1]))
@@ -241,12 +263,13 @@ class _Reader:
             return []
         word = "a string" if wanted is str else "a table" if wanted is dict else "a list"
         reason = f"It is {keys.type_name(value)}; it must be {word}."
-        return [self._fault("manifest-type", path, value, reason, f"Make it {word}.")]
+        return [self._fault("manifest-type", path, _Hidden(value), reason, f"Make it {word}.")]
 
     def _unknown(self, known: Mapping[str, object], path: KeyPath, value: Any) -> Violation:
         where = f"[{'.'.join(map(str, path[:-1]))}]" if len(path) > 1 else "a manifest"
         reason = f"{where} has no such key."
-        return self._fault("manifest-unknown-key", path, value, reason, keys.suggestion(str(path[-1]), known))
+        suggestion = keys.suggestion(str(path[-1]), known)
+        return self._fault("manifest-unknown-key", path, _Hidden(value), reason, suggestion)
 
     def _fault(
         self, code: str, path: KeyPath, value: Any, reason: str, fix: str, *, field: str = ""
@@ -260,7 +283,10 @@ class _Reader:
     def _violation(
         self, code: str, field: str, value: object, reason: str, fix: str, line: int | None
     ) -> Violation:
-        shown = "" if value is None else keys.shown(field.partition("[")[0], value)
+        if isinstance(value, _Hidden):
+            shown = keys.type_name(value.value)
+        else:
+            shown = "" if value is None else keys.shown(field.partition("[")[0], value)
         bare = not isinstance(value, str)
         return Violation(code, field, shown, reason, fix, None, self.layer.file, line, "invalid", bare)
 
@@ -273,6 +299,17 @@ def _docker_lines(lines: dict[KeyPath, int]) -> dict[str, dict[str, int]]:
             index = f"[{path[4]}]" if len(path) == 5 else ""
             found.setdefault(str(path[1]), {})[f"{path[3]}{index}"] = line
     return found
+
+
+def _sound_notebook(table: Any) -> dict[str, Any]:
+    """The keys of a notebook table that have no fault."""
+    if not isinstance(table, dict):
+        return {}
+    return {
+        key: value
+        for key, value in table.items()
+        if key in keys.NOTEBOOK and not any(True for _ in keys.faults(key, value, keys.NOTEBOOK))
+    }
 
 
 def _frozen(key: str, value: Any, bad: frozenset[str]) -> Any:

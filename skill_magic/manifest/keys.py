@@ -57,6 +57,19 @@ DOCKER: Mapping[str, Key] = {
     "extra_args": Key("strings", values.text_fault, "further `docker run` options", "`[]`"),
 }
 
+NOTEBOOK: Mapping[str, Key] = {
+    "cell": Key(
+        "string", values.cell_fault, "what the body of a `%%skill` cell is: `stdin` or `args`", '`"stdin"`'
+    ),
+    "leading_args": Key(
+        "strings",
+        values.argument_fault,
+        "arguments that stand before all others, whatever the call gives",
+        "`[]`",
+    ),
+}
+"""The keys of ``[skills.X.notebook]``, which the Skill Engine passes over."""
+
 SKILL: Mapping[str, type] = {
     "description": str,
     "source": str,
@@ -119,13 +132,14 @@ def type_name(value: object) -> str:
     return named.get(type(value), "a list")
 
 
-def faults(name: str, value: Any) -> Iterator[tuple[str, object, Fault]]:
-    """What is wrong with the value of a docker key.
+def faults(name: str, value: Any, table: Mapping[str, Key] = DOCKER) -> Iterator[tuple[str, object, Fault]]:
+    """What is wrong with the value of a key.
 
+    :param table: the keys of its table.
     :returns: (field, the offending value, fault), the field with an index for items of
         lists.
     """
-    key = DOCKER[name]
+    key = table[name]
     if key.kind == "strings":
         if not isinstance(value, list):
             yield name, value, _type_fault(key, value)

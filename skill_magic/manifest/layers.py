@@ -55,6 +55,7 @@ class Docker:
 class Skill:
     """One skill as its manifest describes it.
 
+    :param leading_args: arguments that stand before those of a call, and before ``command`` where it has none.
     :param lines: 1-based line of each key of the docker table and of each item of its lists (``volumes[0]``).
     :param given: names of the docker keys the manifest really wrote (a default and the same value written
         differ).
@@ -67,6 +68,7 @@ class Skill:
     description: str = ""
     source: str = ""
     cell: Literal["stdin", "args"] = "stdin"
+    leading_args: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
 
@@ -141,8 +143,10 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     searched: list[Path] = []
     own = host.config_dir / NAMES[0]
     foreign: Violation | None = None
+    named = False
     if explicit is not None:
         project: Path | None = _explicit(host.directory / explicit)
+        named = project == host.directory / explicit  # and not the manifest of a directory that was named
         searched.append(host.directory / explicit)
     else:
         project = _project(host.directory, searched)
@@ -150,7 +154,7 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     layers: list[Layer] = []
     # A person who works in the configuration directory itself has their own manifest there, not a project's.
     if project is not None and not _same(project, own):
-        layers.append(Layer(project, broken=(foreign,)) if foreign else read(project, "project"))
+        layers.append(Layer(project, broken=(foreign,)) if foreign else read(project, "project", named=named))
     searched.append(own)
     if os.path.lexists(own):
         layers.append(read(own, "user", owner=host.uid))

@@ -32,15 +32,19 @@ class BrokenError(Exception):
         self.code, self.reason, self.fix, self.line = code, reason, fix, line
 
 
-def text(file: Path, owner: int | None = None) -> str:
+def text(file: Path, owner: int | None = None, *, named: bool = True) -> str:
     """The text of a regular file of at most 1 MiB.
 
     :param owner: where given, nobody but this uid (and root) may be able to write the file.
+    :param named: a person named it, and may name a link; else see :func:`_own_file`.
     :raises BrokenError: where it cannot be had.
     """
+    follow = 0
+    if not named:
+        file, follow = _own_file(file), os.O_NOFOLLOW
     try:
         # Non-blocking: opening a fifo that somebody named skills.toml would wait for a writer.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | follow)
     except OSError as error:
         raise _unreadable(error) from None
     try:
@@ -65,6 +69,22 @@ def text(file: Path, owner: int | None = None) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BrokenError("manifest-encoding", "It is not UTF-8.", "Save it as UTF-8.", line) from None
+
+
+def _own_file(file: Path) -> Path:
+    """``file``, where it is a link what it leads to: a manifest that came with a project stays in its directory.
+
+    A link out of it would have this package read, and quote, a file of the person's: git keeps links. The directory
+    itself may be reached by one.
+
+    :raises BrokenError: for a link that leads elsewhere.
+    """
+    real, folder = Path(os.path.realpath(file)), Path(os.path.realpath(file.parent))
+    if real.is_relative_to(folder):
+        return real
+    reason = "It is a link that leads out of its directory."
+    fix = "Put the file itself there, or name the other one with --manifest."
+    raise BrokenError("manifest-link", reason, fix)
 
 
 def _unreadable(error: OSError) -> BrokenError:

@@ -57,6 +57,13 @@ def argument_fault(text: str) -> Fault | None:
     return text_fault(text)
 
 
+def cell_fault(text: str) -> Fault | None:
+    """What the body of a cell is."""
+    if text in ("stdin", "args"):
+        return None
+    return Fault("cell-invalid", "It must be stdin or args.", 'Write cell = "stdin" or cell = "args".')
+
+
 # --- image: the grammar of github.com/distribution/reference ------------------------------------------------
 
 _PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"

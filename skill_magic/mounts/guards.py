@@ -271,6 +271,7 @@ def _mask(mount: Mount, path: str) -> Mount:
         size=MASK_SIZE if folder else None,
         ours=True,
         names=mount.names,
+        target_names=mount.target_names,
     )
 
 
@@ -283,5 +284,6 @@ def _over_itself(mount: Mount, path: str, *, read_only: bool) -> Mount:
         declared=path,
         ours=True,
         names=mount.names,
+        target_names=mount.target_names,
         identity=identity(path),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..findings import Violation
 from ..host import Host
+from ..policy import redact
 from ..policy.paths import identity, resolve
 from ..spec import Mount, RunSpec
 from .guards import absent, complete, planted, watched
@@ -54,11 +55,12 @@ def recheck(spec: RunSpec, *, started: bool = False) -> None:
             continue
         same = started or identity(mount.source) == mount.identity
         if resolve(mount.source) != mount.source or not same:
+            shown = redact.mount(mount)
             found.append(
                 Violation(
                     "mount-changed",
                     mount.field or "mount",
-                    mount.declared or mount.source,
+                    shown.declared or str(shown.source),
                     "It was replaced between the check and the start.",
                     "Run it again; if this repeats, something on this machine keeps moving it.",
                     file=spec.file,

@@ -135,7 +135,7 @@ def parse_mount_option(csv: str, *, field: str, host: Host, base_dir: Path) -> M
         raise reader.invalid("This consistency is unknown.", "Leave it out.")
     if "target" not in last:
         raise reader.invalid("It has no target.", "Add dst=CONTAINER.")
-    target, names = reader.target(last["target"])
+    target = reader.target(last["target"])
     mode = Mode(reader, "")
     mode.read_only = _truth(reader, last, "readonly")
     mode.no_copy = _truth(reader, last, "volume-nocopy")
@@ -143,13 +143,13 @@ def parse_mount_option(csv: str, *, field: str, host: Host, base_dir: Path) -> M
     if mode.propagation and mode.propagation not in PROPAGATION:
         raise reader.invalid("This propagation is unknown.", "Leave it out.")
     if kind == "tmpfs":
-        return _tmpfs(reader, last, target, names, mode)
+        return _tmpfs(reader, last, target, mode)
     source = last.get("source", "")
     if not source:
         if kind == "bind":
             raise reader.invalid("It has no source.", "Add src=HOST.")
-        return Mount("volume", target, read_only=mode.read_only, field=field, names=names)
-    return reader.mount(source, target, names, mode, kind=kind)
+        return reader.made("volume", target, mode, written=last["target"])
+    return reader.mount(source, target, mode, kind=kind)
 
 
 _FOREIGN_TYPES = {
@@ -186,7 +186,7 @@ def _truth(reader: Reader, last: dict[str, str], name: str) -> bool:
     return value
 
 
-def _tmpfs(reader: Reader, last: dict[str, str], target: str, names: tuple[str, ...], mode: Mode) -> Mount:
+def _tmpfs(reader: Reader, last: dict[str, str], target: str, mode: Mode) -> Mount:
     if "source" in last:
         raise reader.invalid("A tmpfs has no source.", "Leave src out.")
     bytes_ = None
@@ -202,12 +202,4 @@ def _tmpfs(reader: Reader, last: dict[str, str], target: str, names: tuple[str, 
         options = (f"mode={bits}",)
     if mode.read_only:
         options = (*options, "ro")
-    return Mount(
-        "tmpfs",
-        target,
-        read_only=mode.read_only,
-        size=bytes_,
-        options=options,
-        field=reader.field,
-        names=names,
-    )
+    return reader.made("tmpfs", target, mode, written=last["target"], size=bytes_, options=options)

@@ -13,6 +13,7 @@ import posixpath
 import re
 import unicodedata
 from pathlib import Path
+from typing import Any, Literal
 
 from ..findings import Violation
 from ..host import Host
@@ -58,11 +59,10 @@ def parse_volume(text: str, *, field: str, host: Host, base_dir: Path) -> Mount:
     if len(parts) > 3:
         raise reader.invalid("It has more than three parts.", _GRAMMAR)
     if len(parts) == 1:
-        target, _ = reader.target(parts[0])
-        return Mount("volume", target, field=field)
-    target, names = reader.target(parts[1])
+        return reader.made("volume", reader.target(parts[0]), written=parts[0])
+    target = reader.target(parts[1])
     mode = Mode(reader, parts[2] if len(parts) == 3 else "")
-    return reader.mount(parts[0], target, names, mode)
+    return reader.mount(parts[0], target, mode)
 
 
 _GRAMMAR = "Write HOST:CONTAINER or HOST:CONTAINER:ro."
@@ -97,11 +97,17 @@ class Mode:
 
 
 class Reader:
-    """Reads one text; what is wrong with it becomes :class:`Invalid`."""
+    """Reads one text; what is wrong with it becomes :class:`Invalid`.
+
+    It remembers the name of every variable that it expands, and :meth:`made` is the only place where a text
+    becomes a mount: no part can lose the names of what it was made from.
+    """
 
     def __init__(self, text: str, field: str, host: Host, base_dir: Path) -> None:
         self.text, self.field, self.host, self.base_dir = text, field, host, base_dir
         self.environment = {**host.environment, "PWD": str(host.directory)}
+        self._names: dict[str, None] = {}
+        self._target_names: dict[str, None] = {}
 
     def invalid(self, reason: str, fix: str, code: str = "mount-syntax") -> Invalid:
         return Invalid(Violation(code, self.field, self.text, reason, fix, kind="invalid"))
@@ -115,11 +121,15 @@ class Reader:
         if "\\" in text:
             raise self.invalid("It has a backslash in it.", "Write paths with forward slashes.")
 
-    def expanded(self, part: str) -> tuple[str, tuple[str, ...]]:
+    def expanded(self, part: str, also: dict[str, None] | None = None) -> str:
+        """``part`` with its variables filled in, their names noted (in ``also`` as well)."""
         try:
             expansion = expand(part, self.environment)
         except ExpandError as error:
             raise self.invalid(_sentence(error.message), _sentence(error.hint), "variable") from None
+        for noted in (self._names, also):
+            if noted is not None:
+                noted.update(dict.fromkeys(expansion.names))
         self.characters(expansion.text)
         if len(os.fsencode(expansion.text)) >= LONGEST_PATH:
             raise self.invalid(f"A part of it is longer than {LONGEST_PATH} bytes.", "Shorten it.")
@@ -127,38 +137,58 @@ class Reader:
             raise self.invalid(
                 f"{part} is empty.", "Set the variable, or give it a default with ${NAME:-default}."
             )
-        return expansion.text, expansion.names
+        return expansion.text
 
-    def target(self, part: str) -> tuple[str, tuple[str, ...]]:
-        text, names = self.expanded(part)
+    def target(self, part: str) -> str:
+        text = self.expanded(part, self._target_names)
         if not text.startswith("/"):
             raise self.invalid(f"The container path {part!r} is not absolute.", "Start it with a slash.")
-        return "/" + posixpath.normpath(text).lstrip("/"), names
+        return "/" + posixpath.normpath(text).lstrip("/")
 
-    def mount(self, source: str, target: str, names: tuple[str, ...], mode: Mode, *, kind: str = "") -> Mount:
+    def made(
+        self,
+        kind: Literal["bind", "volume", "tmpfs"],
+        target: str,
+        mode: Mode | None = None,
+        *,
+        written: str = "",
+        **more: Any,
+    ) -> Mount:
+        """The mount, with the names of all that was expanded for it."""
+        if mode is not None:
+            more = {"read_only": mode.read_only, **more}
+        return Mount(
+            kind,
+            target,
+            field=self.field,
+            names=tuple(self._names),
+            target_names=tuple(self._target_names),
+            written=written,
+            **more,
+        )
+
+    def mount(self, source: str, target: str, mode: Mode, *, kind: str = "") -> Mount:
         """A bind mount or a named volume; ``kind`` says which where the text alone does not."""
-        text, source_names = self.expanded(source)
-        names = tuple(dict.fromkeys((*source_names, *names)))
+        text = self.expanded(source)
         if kind == "volume" or (kind != "bind" and "/" not in text and text not in (".", "..")):
-            return self.volume(text, source, target, names, mode)
+            return self.volume(text, source, target, mode)
         if mode.no_copy:
             raise self.invalid("nocopy is for volumes.", "Leave it out for a folder.")
         declared = self.absolute(text, source)
         resolved = resolve(declared)
-        return Mount(
+        return self.made(
             "bind",
             target,
-            resolved,
-            mode.read_only,
+            mode,
+            written=source,
+            source=resolved,
             declared=declared,
             relabel=mode.relabel,
             propagation=mode.propagation,
-            field=self.field,
-            names=names,
             identity=identity(resolved),
         )
 
-    def volume(self, text: str, written: str, target: str, names: tuple[str, ...], mode: Mode) -> Mount:
+    def volume(self, text: str, written: str, target: str, mode: Mode) -> Mount:
         # Messages show what was written: what it stands for may be a secret.
         if text.startswith("~"):
             raise self.invalid("~ is not expanded here.", "Write ${HOME}.")
@@ -172,16 +202,8 @@ class Reader:
                 "A named volume takes no such mode.", "Modes of a volume are ro, rw and nocopy."
             )
         options = ("nocopy",) if mode.no_copy else ()
-        return Mount(
-            "volume",
-            target,
-            volume_name(text, self.host),
-            mode.read_only,
-            declared=text,
-            options=options,
-            field=self.field,
-            names=names,
-        )
+        name = volume_name(text, self.host)
+        return self.made("volume", target, mode, written=written, source=name, declared=text, options=options)
 
     def absolute(self, text: str, written: str) -> str:
         if text.startswith("/"):

@@ -49,7 +49,7 @@ def _options(spec: RunSpec, reveal: bool, image: ImageFacts | None) -> Iterator[
     if spec.user is not None:
         yield from ("--user", spec.user)
     if spec.working_dir is not None:
-        yield from ("--workdir", spec.working_dir)
+        yield from ("--workdir", spec.working_dir if reveal else str(redact.working_dir(spec)))
     if spec.entrypoint is not None:
         yield from ("--entrypoint", spec.entrypoint)
     yield from _protections(spec, image)

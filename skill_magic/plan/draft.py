@@ -20,6 +20,7 @@ from ..host import Host
 from ..manifest import values
 from ..manifest.layers import HOLE, Skill
 from ..mounts import mounts
+from ..policy import redact
 from ..policy.protected import below
 from ..spec import EnvVar, Gpus, Limits, Mount, RunSpec
 from . import envvars, limits
@@ -134,7 +135,7 @@ def _args(skill: Skill, request: Request, wanted: Wanted) -> tuple[str, ...]:
     for index, word in enumerate(given):
         fault = envvars.unreadable(word) or values.argument_fault(word)
         _fault(wanted, f"{name}[{index}]", word if len(word) <= 80 else f"{word[:79]}…", fault)
-    return tuple(given)
+    return (*skill.leading_args, *given)
 
 
 def _entrypoint(skill: Skill, wanted: Wanted) -> str | None:
@@ -180,8 +181,8 @@ def _no_target_twice(made: Iterable[Mount], wanted: Wanted) -> None:
                 Violation(
                     "mount-duplicate",
                     mount.field,
-                    mount.target,
-                    f"{earlier.field} is mounted at {mount.target} already.",
+                    redact.mount(mount).target,
+                    f"{earlier.field} is mounted there already.",
                     "Give one of the two another place in the container.",
                     kind="invalid",
                 )
@@ -226,9 +227,9 @@ def _user(skill: Skill, wanted: Wanted) -> tuple[str | None, str]:
     if user is None:
         # Under a rootless engine the container's root is the caller; any other uid is nobody the host knows.
         return ("0:0" if rootless else f"{host.uid}:{host.gid}"), ""
-    if user.isdigit() and user.strip("0") and host.uid != 0 and not rootless:
+    if user.isdigit() and host.uid != 0 and not rootless:
         # Without a group the image decides, and an image that does not know the number gives root's.
-        user = f"{user}:{host.gid}"
+        user = f"{user}:{host.gid}" if user.strip("0") else f"{user}:0"
     return (None if user == "image" else user), field
 
 
@@ -304,7 +305,7 @@ def _notes(spec: RunSpec, wanted: Wanted) -> tuple[str, ...]:
     notes = list(wanted.notes)
     # The engine relabels for `Binds` only, and those would make missing folders as root.
     notes += [
-        f"the mode {mount.relabel} of {mount.declared} has no effect: label the folder with chcon"
+        f"the mode {mount.relabel} of {redact.mount(mount).declared} has no effect: label the folder with chcon"
         for mount in spec.mounts
         if mount.relabel
     ]

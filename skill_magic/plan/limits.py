@@ -13,6 +13,7 @@ from ..host import Host
 from ..manifest import values
 from ..manifest.layers import Skill
 from ..manifest.values import Fault
+from ..policy import redact
 from ..spec import Limits, Ulimit, Wish
 from .quantities import human, nano_cpus
 
@@ -195,7 +196,9 @@ def _compare(limits: Limits, wanted: Wanted) -> None:
         wanted.wishes.append(Wish("shm-size", wanted.texts["shm_size"], wanted.places["shm_size"]))
     for mount in wanted.mounts:
         if mount.kind == "tmpfs" and mount.size is not None and mount.size > memory:
-            wanted.wishes.append(Wish("tmpfs", f"{mount.target}:size={mount.size}", mount.field))
+            wanted.wishes.append(
+                Wish("tmpfs", f"{redact.mount(mount).target}:size={mount.size}", mount.field)
+            )
 
 
 def _invalid(wanted: Wanted, name: str, option: str, reason: str, fix: str) -> None:

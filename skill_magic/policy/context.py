@@ -8,8 +8,8 @@ from typing import Literal
 from ..findings import Violation, offer
 from ..host import Host
 from ..spec import Mount, RunSpec
+from . import redact
 from .paths import Judge
-from .redact import every, hide, spec_secrets
 from .settings import Settings
 
 
@@ -29,15 +29,29 @@ class Context:
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
-        return spec_secrets(self.spec, self.host)
+        return redact.spec_secrets(self.spec, self.host)
 
     def shown(self, text: str) -> str:
         """``text`` as a person may see it: without the values of secrets."""
-        return hide(text, self._secrets)
+        return redact.hide(text, self._secrets)
 
     def path(self, mount: Mount, text: str) -> str:
-        """A path of ``mount`` as a person may see it."""
-        return self.shown(hide(text, every(mount.names, self.host.environment)))
+        """A host path of ``mount`` (its own, or one in it) as a person may see it: of one that is not shown,
+        what the manifest says."""
+        if redact.mount(mount).source != mount.source:
+            return mount.written or redact.MASK
+        return self.shown(text)
+
+    def place(self, mount: Mount) -> str:
+        """The host path of ``mount`` as a grant names it: exactly, or as the manifest says it where it is not
+        shown. What is literal in a manifest is no secret, even where some variable has the same value."""
+        if redact.mount(mount).source != mount.source:
+            return mount.written or redact.MASK
+        return str(mount.source)
+
+    def target(self, mount: Mount) -> str:
+        """The container path of ``mount`` as a person may see it."""
+        return self.shown(redact.mount(mount).target)
 
     def violation(
         self,
@@ -53,4 +67,6 @@ class Context:
         """A refusal; where a grant can lift it, the way out is the command that asks for it."""
         if grant is not None:
             fix = offer(fix, self.spec.skill)
-        return Violation(code, field, self.shown(value), self.shown(reason), fix, grant, kind=kind)
+        return Violation(
+            code, field, self.shown(value), self.shown(reason), self.shown(fix), grant, kind=kind
+        )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..command.parse import Request
 from ..errors import ManifestError, PolicyError, SpecError
 from ..findings import Violation, without_offer
+from . import redact
 from .paths import Judge
 from .protected import below
 
@@ -118,7 +119,9 @@ def evaluate(
     spec = bounds.bounded(draft.spec, settings)
     spec = replace(_placed(spec, skill, host, grants, judge), grants=grants)
     judged = policy.check(spec, host, grants=grants, settings=settings, judge=judge)
-    return _decision(skill, spec, (*draft.faults, *judged), skill.name)
+    secrets = redact.spec_secrets(spec, host)
+    found = [redact.violation(each, secrets) for each in (*draft.faults, *judged)]
+    return _decision(skill, spec, found, skill.name)
 
 
 def evaluate_named(
@@ -205,7 +208,7 @@ def _make_own(mounts: Iterable[Mount], host: Host) -> None:
 
 def _hidden(mounts: Iterable[Mount]) -> Iterator[str]:
     """A note of the credentials that a container does not get to see."""
-    paths = [each.declared for each in mounts if each.kind == "mask"]
+    paths = [redact.mount(each).declared for each in mounts if each.kind == "mask"]
     if paths:
         more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
         yield f"hidden from the container: {', '.join(paths[:5])}{more}"
@@ -220,24 +223,28 @@ def check_image(spec: RunSpec, image: ImageFacts, host: Host) -> None:
     from . import settings as bounds
 
     found = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
-    if verdict_of(found) == "deny":
-        found = without_offer(found)
-    if found:
-        hint = (
-            f"look at it and decide: skill trust {spec.skill}" if all(each.liftable for each in found) else ""
-        )
-        raise PolicyError(f"{spec.skill}: the policy refuses the image {spec.image}", found, hint)
+    _refuse(spec, found, f"the policy refuses the image {spec.image}")
 
 
-def with_image(decision: Decision, image: ImageFacts, host: Host) -> Decision:
-    """``decision`` with what the policy says of the image, for the one who is to be asked about all of it."""
+def with_image(
+    decision: Decision, image: ImageFacts, host: Host, accounts: tuple[str, str] | None = None
+) -> Decision:
+    """``decision`` with what the policy says of the image, for the one who is to be asked about all of it.
+
+    :param accounts: the image's /etc/passwd and /etc/group, where names of users have to be explained.
+    """
     if decision.spec is None:
         return decision
     from . import rules as policy
     from . import settings as bounds
 
     spec = decision.spec
-    more = policy.check_image(spec, image, host, grants=spec.grants, settings=bounds.load(host))
+    settings = bounds.load(host)
+    more = policy.check_image(spec, image, host, grants=spec.grants, settings=settings)
+    if accounts is not None:
+        more += policy.check_accounts(
+            spec, *accounts, host, grants=spec.grants, settings=settings, image_user=image.user
+        )
     return _decision(decision.skill, spec, (*decision.violations, *more), decision.name)
 
 
@@ -253,21 +260,42 @@ def check_volumes(spec: RunSpec, volumes: Mapping[str, Mapping[str, Any]], host:
     _refuse(spec, policy.check_volumes(spec, volumes, host, settings=bounds.load(host)))
 
 
-def check_accounts(spec: RunSpec, passwd: str, group: str, host: Host) -> None:
-    """Judge a user's name by the image's own /etc/passwd and /etc/group.
+def check_links(spec: RunSpec, real: Mapping[str, str], host: Host) -> None:
+    """Judge where paths of the container lead in its image.
 
-    :raises PolicyError: for a name that stands for root, or for nobody.
+    :param real: path → where it leads, for each path with a link in it.
+    :raises PolicyError: for one that leads where nothing may be put.
+    """
+    from . import rules as policy
+    from . import settings as bounds
+
+    _refuse(spec, policy.check_links(spec, real, host, settings=bounds.load(host)))
+
+
+def check_accounts(spec: RunSpec, passwd: str, group: str, host: Host, *, image_user: str = "") -> None:
+    """Judge names of users and groups by the image's own /etc/passwd and /etc/group.
+
+    :param image_user: the image's own user, for a run with ``user = "image"``.
+    :raises PolicyError: for a name that stands for root, for nobody, or for somebody whom no grant names.
     """
     from . import rules as policy
     from . import settings as bounds
 
     settings = bounds.load(host)
-    _refuse(spec, policy.check_accounts(spec, passwd, group, host, grants=spec.grants, settings=settings))
+    found = policy.check_accounts(
+        spec, passwd, group, host, grants=spec.grants, settings=settings, image_user=image_user
+    )
+    _refuse(spec, found, f"the policy refuses the accounts of the image {spec.image}")
 
 
-def _refuse(spec: RunSpec, found: tuple[Violation, ...]) -> None:
-    if found:
-        raise PolicyError(f"{spec.skill}: the policy refuses this run", found)
+def _refuse(spec: RunSpec, found: tuple[Violation, ...], what: str = "the policy refuses this run") -> None:
+    if not found:
+        return
+    if verdict_of(found) == "deny":
+        found = without_offer(found)
+    liftable = all(each.liftable for each in found)
+    hint = f"look at it and decide: skill trust {spec.skill}" if liftable else ""
+    raise PolicyError(f"{spec.skill}: {what}", found, hint)
 
 
 def check_all(host: Host, explicit: Path | None = None, path: Path | None = None) -> list[Decision]:

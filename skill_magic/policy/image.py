@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Violation
 from .context import Context
+from .image_paths import KERNEL, declared_volumes
 from .protected import below, clean
 from .user import identity
 
@@ -64,7 +65,7 @@ def reference(context: Context) -> Iterator[Violation]:
 
 def _in_kernel(path: str) -> bool:
     """Whether a path of an image, which starts at the root in any case, is the kernel's."""
-    return any(below(clean(f"/{path}"), tree) for tree in ("/proc", "/sys", "/dev"))
+    return any(below(clean(f"/{path}"), tree) for tree in KERNEL)
 
 
 def facts(context: Context, image: ImageFacts) -> Iterator[Violation]:
@@ -78,15 +79,7 @@ def facts(context: Context, image: ImageFacts) -> Iterator[Violation]:
             "The image starts in a directory of the kernel, the way out of CVE-2024-21626.",
             "Do not use this image.",
         )
-    for path in image.volumes:
-        if _in_kernel(path) or clean(f"/{path}") == "/":
-            yield context.violation(
-                "image-volume",
-                "image",
-                path,
-                "The image wants a volume over the kernel's directories, or over all of itself.",
-                "Do not use this image.",
-            )
+    yield from declared_volumes(context, image)
     if spec.gpus is not None:
         for variable in image.environment:
             name = variable.partition("=")[0]

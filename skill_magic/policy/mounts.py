@@ -10,6 +10,7 @@ from ..findings import Violation
 from ..mounts.guards import run_later
 from ..mounts.mounts import WORKDIR
 from ..spec import Mount, RunSpec
+from . import redact
 from .context import Context
 from .paths import Hit, file_type, resolve, socket_in
 from .protected import below, clean
@@ -99,7 +100,8 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
 
 
 def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[Violation]:
-    """Whether what may be mounted may be mounted like this."""
+    """Whether what may be mounted may be mounted like this: outside the notebook's directory never without a
+    grant, for what is read without a network can be left where a run with one finds it."""
     source, root = mount.source or "", str(context.host.directory)
     inside = below(source, root)
     if mount.relabel and not inside:
@@ -122,7 +124,7 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
                 shown,
                 f"The host runs later what is written into {os.path.relpath(code, root)}.",
                 "Mount it read-only (:ro), or",
-                grant=f"mount:rw:{context.path(mount, source)}",
+                grant=f"mount:rw:{context.place(mount)}",
             )
         return
     socket = socket_in(source)
@@ -136,16 +138,16 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
             shown,
             "It lies outside the notebook's directory and could be changed.",
             "Mount it read-only (:ro), or",
-            grant=f"mount:rw:{context.path(mount, source)}",
+            grant=f"mount:rw:{context.place(mount)}",
         )
-    elif context.spec.network != "none":
+    else:
         yield context.violation(
-            "mount-outside-network",
+            "mount-outside-ro",
             where,
             shown,
-            "It lies outside the notebook's directory and could be sent over the network.",
-            'Write network = "none", or',
-            grant=f"mount:ro:{context.path(mount, source)}",
+            "It lies outside the notebook's directory, which is all that a project's skill gets to see.",
+            "Copy what is needed into the notebook's directory, or",
+            grant=f"mount:ro:{context.place(mount)}",
         )
 
 
@@ -174,21 +176,28 @@ def _refusal(context: Context, mount: Mount, hit: Hit, *, notebook: bool) -> Vio
         if hit.kind == "home":
             policy = context.host.config_dir / "policy.toml"
             fix += f" Or write allow_home_project = true in {policy}: the keys in it are hidden then."
-    return context.violation(
-        code, mount.field or "directory", mount.declared or str(mount.source), reason, fix
-    )
+    shown = context.path(mount, mount.declared or str(mount.source))
+    return context.violation(code, mount.field or "directory", shown, reason, fix)
 
 
 def targets(context: Context) -> Iterator[Violation]:
     """Judge the container side of every mount."""
     for mount in context.spec.mounts:
-        target, where = clean(mount.target), mount.field or "mount"
+        target, where, shown = clean(mount.target), mount.field or "mount", context.target(mount)
         if target == "/":
             yield context.violation(
                 "target-root",
                 where,
-                mount.target,
+                shown,
                 "It would hide the whole image.",
+                f"Write {WORKDIR} or another path.",
+            )
+        if target == "/etc" and mount.kind == "bind":
+            yield context.violation(
+                "target-system",
+                where,
+                context.target(mount),
+                "The engine would make its own hosts, hostname and resolv.conf in that folder, as root.",
                 f"Write {WORKDIR} or another path.",
             )
         tree = next((each for each in _KERNEL if below(target, each)), None)
@@ -196,7 +205,7 @@ def targets(context: Context) -> Iterator[Violation]:
             yield context.violation(
                 "target-kernel",
                 where,
-                mount.target,
+                shown,
                 f"{tree} is the engine's.",
                 f"Write {WORKDIR} or another path.",
             )
@@ -209,32 +218,35 @@ def nested(context: Context) -> Iterator[Violation]:
     if too_many(spec):
         return
     for mount in spec.mounts:
-        place = _on_host(spec.mounts, clean(mount.target), strictly=True)
-        if mount.ours or place is None or os.path.lexists(place):
+        around, place = _on_host(spec.mounts, clean(mount.target), strictly=True)
+        if mount.ours or around is None or os.path.lexists(place):
             continue
+        shown = context.target(mount)
+        missing = context.path(around, place) if shown == mount.target else redact.MASK
         yield context.violation(
             "target-missing",
             mount.field or "mount",
-            mount.target,
-            f"On the host this is {place}, which does not exist.",
+            shown,
+            f"On the host this is {missing}, which does not exist.",
             "Create it first; the engine would make one that belongs to root.",
             kind="invalid",
         )
     if spec.working_dir is not None and not _in_kernel(spec.working_dir):
-        place = _on_host(spec.mounts, clean(spec.working_dir), strictly=False)
-        if place is not None and not os.path.isdir(place):
+        around, place = _on_host(spec.mounts, clean(spec.working_dir), strictly=False)
+        if around is not None and not os.path.isdir(place):
             yield context.violation(
                 "workdir-missing",
                 "working_dir",
-                spec.working_dir,
-                f"On the host this is {place}, which is no folder.",
+                str(redact.working_dir(spec)),
+                f"On the host this is {context.path(around, place)}, which is no folder.",
                 "Create it first; the engine would make one that belongs to root.",
                 kind="invalid",
             )
 
 
-def _on_host(mounts: Iterable[Mount], path: str, *, strictly: bool) -> str | None:
-    """The host path that ``path`` in the container is, ``None`` where it is in no mounted folder."""
+def _on_host(mounts: Iterable[Mount], path: str, *, strictly: bool) -> tuple[Mount | None, str]:
+    """The mount that ``path`` in the container lies in and the host path that it is there; ``None`` where it is in
+    no mounted folder."""
     around = [
         each
         for each in mounts
@@ -242,8 +254,9 @@ def _on_host(mounts: Iterable[Mount], path: str, *, strictly: bool) -> str | Non
     ]
     inner = max(around, key=lambda each: len(clean(each.target)), default=None)
     if inner is None or inner.kind != "bind" or not os.path.isdir(inner.source or ""):
-        return None
-    return os.path.normpath(os.path.join(inner.source or "", os.path.relpath(path, clean(inner.target))))
+        return None, ""
+    place = os.path.join(inner.source or "", os.path.relpath(path, clean(inner.target)))
+    return inner, os.path.normpath(place)
 
 
 def _in_kernel(path: str) -> bool:
@@ -264,9 +277,9 @@ def volumes(context: Context, found: Mapping[str, Mapping[str, Any]]) -> Iterato
             yield context.violation(
                 "volume-options",
                 mount.field or "volumes",
-                mount.declared or str(mount.source),
+                context.path(mount, mount.declared or str(mount.source)),
                 f"This volume was made with {what}, so that it can be any directory of the host.",
-                f"Remove it (docker volume rm {mount.source}) or use another name.",
+                f"Remove it (docker volume rm {context.path(mount, str(mount.source))}) or use another name.",
             )
 
 
@@ -279,7 +292,7 @@ def working_dir(context: Context) -> Iterator[Violation]:
         yield context.violation(
             "workdir-kernel",
             "working_dir",
-            path,
+            str(redact.working_dir(context.spec)),
             "A directory of the kernel is a way out of the container (CVE-2024-21626).",
             f"Write {WORKDIR}.",
         )

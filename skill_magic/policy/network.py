@@ -13,22 +13,10 @@ _NO_GPU = frozenset(("", "void", "none"))
 
 
 def network(context: Context) -> Iterator[Violation]:
-    """``none`` and ``bridge`` are anybody's; another stack's network needs a grant; no namespace is ever
-    shared."""
+    """``none`` is anybody's; every network needs a grant; no namespace is ever shared."""
     name, where = context.spec.network, context.spec.network_field or "network"
-    lowered = name.lower()
+    lowered, strict = name.lower(), context.settings.strict
     if name == "none":
-        return
-    if name == "bridge":
-        if context.settings.strict:
-            yield context.violation(
-                "network-bridge",
-                where,
-                name,
-                "The strict profile asks before a skill gets a network.",
-                'Write network = "none", or',
-                grant="network:bridge",
-            )
         return
     if lowered == "host" or lowered.startswith(("container:", "ns:", "service:")):
         yield context.violation(
@@ -38,22 +26,36 @@ def network(context: Context) -> Iterator[Violation]:
             "The network of the host or of another container is never shared.",
             'Write network = "bridge" for a network of its own.',
         )
+    elif name == "bridge":
+        if strict or name not in context.settings.networks:
+            whose = (
+                "The strict profile asks before a skill"
+                if strict
+                else "A person is asked before a project's skill"
+            )
+            yield context.violation(
+                "network-bridge",
+                where,
+                name,
+                f"{whose} gets a network: the internet, your local network, and what listens there.",
+                'Write network = "none", or',
+                grant="network:bridge",
+            )
     elif name not in context.settings.networks:
         yield context.violation(
             "network-name",
             where,
             name,
             f"The network {name} reaches the containers of another project.",
-            'Write network = "bridge" or list it under networks in policy.toml, or',
+            "Leave network out, or list it under networks in policy.toml, or",
             grant=f"network:{name}",
         )
 
 
-def secrets(context: Context) -> Iterator[Violation]:
-    """A variable of the host must not meet a network unless a person says so."""
+def host_variables(context: Context) -> Iterator[Violation]:
+    """A variable of the host is handed out only where a person says so, whatever the network is: a run without
+    one can leave the value where a run with one finds it."""
     spec = context.spec
-    if spec.network == "none":
-        return
     seen: set[str] = set()
     sources = [(each.names, each.field or "environment") for each in spec.environment if not each.ours]
     sources += [(each.names, each.field or "volumes") for each in spec.mounts if not each.ours]
@@ -63,11 +65,11 @@ def secrets(context: Context) -> Iterator[Violation]:
                 continue
             seen.add(name)
             yield context.violation(
-                "env-network",
+                "env-host",
                 where,
                 f"${{{name}}}",
-                f"The host's variable {name} would be in a container that has a network.",
-                'Write network = "none", or',
+                f"The value of your variable {name} would be handed to the container.",
+                "Leave it out, or",
                 grant=f"env:{name}",
             )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..findings import Violation
     from ..host import Host
     from ..spec import EnvVar, Mount, RunSpec
 
@@ -26,12 +29,17 @@ _WORD = re.compile(
 _STANDARD = frozenset(
     ("HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "PWD", "UID", "GID", "TMPDIR", "SHELL", "TERM")
 )
+# Those of locale(7), and no other: people carry secrets over ssh as LC_WHATEVER, which servers let through.
+_LOCALE = frozenset(
+    ("LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES",
+     "LC_MONETARY", "LC_NAME", "LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME")
+)  # fmt: skip
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,31}://)[^/@\s]+@")
 
 
 def standard_name(name: str) -> bool:
-    """Whether every program is told this variable anyway (``HOME``, ``LANG``, ``LC_*``, …)."""
-    return name in _STANDARD or name.startswith("LC_")
+    """Whether every program is told this variable anyway (``HOME``, ``LANG``, ``LC_TIME``, …)."""
+    return name in _STANDARD or name in _LOCALE
 
 
 def secret_name(name: str) -> bool:
@@ -53,30 +61,62 @@ def env_value(variable: EnvVar) -> str:
 
 
 def mount(each: Mount) -> Mount:
-    """A mount as it may be shown: no path that a secret is a part of."""
-    if not any(secret_name(name) for name in each.names):
+    """A mount as it may be shown.
+
+    Nothing of it where a host variable that speaks of a secret is a part of it. Of the others the target and
+    a volume's name are hidden, and a host path only where it does not exist: a value that is an existing
+    path is no secret, and a person must see what they are asked for.
+    """
+    foreign = [name for name in each.names if not standard_name(name)]
+    if not foreign:
         return each
-    return replace(each, source=MASK, declared=MASK, target=f"/{MASK}")
+    secret = any(secret_name(name) for name in foreign)
+    if secret or not (each.kind == "mask" or (each.kind == "bind" and each.identity is not None)):
+        each = replace(each, source=each.source and MASK, declared=each.declared and MASK)
+    of_target = each.names if each.target_names is None else each.target_names
+    if secret or any(not standard_name(name) for name in of_target):
+        each = replace(each, target=f"/{MASK}")
+    return each
+
+
+def working_dir(spec: RunSpec) -> str | None:
+    """The working directory as it may be shown: without ``working_dir`` it is where a manifest mounts the
+    notebook's directory, and so made of the same variables."""
+    for each in spec.mounts:
+        if each.target == spec.working_dir:
+            return mount(each).target
+    return spec.working_dir
 
 
 def secrets(names: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:
     """The values of those of ``names`` that are secret, longest first; values under four characters would
     hide noise."""
     values = {environment.get(name, "") for name in names if secret_name(name)}
-    return tuple(sorted((value for value in values if len(value) >= 4), key=len, reverse=True))
+    return _longest_first(value for value in values if len(value) >= 4)
 
 
-def every(names: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Like :func:`secrets`, short values too: for a text that is known to be made from them."""
-    values = {environment.get(name, "") for name in names if secret_name(name)} - {""}
-    return tuple(sorted(values, key=len, reverse=True))
+def hide_values(text: str, values: Iterable[str]) -> str:
+    """``text`` without the given values."""
+    for value in values:
+        text = text.replace(value, MASK)
+    return text
 
 
 def hide(text: str, values: Iterable[str]) -> str:
     """``text`` without the given values and without the user information of URLs."""
-    for value in values:
-        text = text.replace(value, MASK)
+    text = hide_values(text, values)
     return _USERINFO.sub(rf"\g<scheme>{MASK}@", text)
+
+
+def violation(each: Violation, values: Iterable[str]) -> Violation:
+    """A finding without the given values. The grant's name stays: it is made without them."""
+    values = tuple(values)
+    return replace(
+        each,
+        value=hide(each.value, values),
+        reason=hide(each.reason, values),
+        fix=hide(each.fix, values),
+    )
 
 
 def spec_secrets(spec: RunSpec, host: Host) -> tuple[str, ...]:
@@ -90,4 +130,43 @@ def spec_secrets(spec: RunSpec, host: Host) -> tuple[str, ...]:
         for variable in spec.environment
         if not variable.ours and secret_name(variable.name) and len(variable.value) >= 4
     )
-    return tuple(sorted(found, key=len, reverse=True))
+    return _longest_first(found)
+
+
+def concealed(spec: RunSpec, host: Host) -> tuple[str, ...]:
+    """Every value of ``spec`` that is not shown, in each form that the engine's words may have it in.
+
+    More than :func:`spec_secrets`: a host variable may hold a secret under any name, and an engine quotes
+    paths as a whole, cleaned, or one step of them.
+    """
+    found = set(spec_secrets(spec, host))
+    for variable in spec.environment:
+        if env_value(variable) == MASK:
+            found.add(variable.value)
+            found.update(_foreign(variable.names, host))
+    for each in spec.mounts:
+        shown = mount(each)
+        for real, seen in (
+            (each.source, shown.source),
+            (each.declared, shown.declared),
+            (each.target, shown.target),
+        ):
+            if real and real != seen:
+                found.add(real)
+                found.update(_foreign(each.names, host))
+    return _longest_first(form for value in found for form in _forms(value) if len(form) >= 4)
+
+
+def _foreign(names: Iterable[str], host: Host) -> Iterator[str]:
+    return (host.environment.get(name, "") for name in names if not standard_name(name))
+
+
+def _forms(value: str) -> Iterator[str]:
+    for text in (value, posixpath.normpath(value) if value else "", *value.split("/")):
+        yield text
+        yield json.dumps(text)[1:-1]
+        yield json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _longest_first(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(values), key=lambda value: (-len(value), value)))

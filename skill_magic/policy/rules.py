@@ -1,8 +1,9 @@
 """What a RunSpec may be: every violation at once, each with a code, a reason and a way out.
 
-Confinement is by origin. A project's manifest may do what stays inside the notebook's directory without
-secrets; each further thing needs a grant that names it. The bundled and the user's own manifests are
-trusted: what a grant could lift is not held against them. What no grant can lift is refused to all.
+Confinement is by origin. A project's manifest gets the notebook's directory, offline, as the caller, with none
+of the caller's variables; each further thing needs a grant that names it, whatever else the skill says. The
+bundled and the user's own manifests are trusted: what a grant could lift is not held against them. What no grant
+can lift is refused to all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..findings import Violation
 from ..flags.parse import judge
+from . import accounts as policy_accounts
 from . import image as policy_image
+from . import image_paths
 from . import mounts as policy_mounts
 from . import network as policy_network
 from . import user as policy_user
@@ -40,10 +43,11 @@ RULES: tuple[Rule, ...] = (
     policy_mounts.working_dir,
     policy_mounts.nested,
     policy_network.network,
-    policy_network.secrets,
+    policy_network.host_variables,
     policy_network.loader,
     policy_network.gpus,
     policy_user.user,
+    policy_user.added_groups,
     policy_user.strict,
     _wishes,
 )
@@ -95,10 +99,14 @@ def check_accounts(
     *,
     grants: frozenset[str] = frozenset(),
     settings: Settings | None = None,
+    image_user: str = "",
 ) -> tuple[Violation, ...]:
-    """Judge a user's name by the image's own /etc/passwd and /etc/group."""
+    """Judge names of users and groups by the image's own /etc/passwd and /etc/group.
+
+    :param image_user: the image's own user, for a run with ``user = "image"``.
+    """
     context = Context(spec, host, settings or Settings())
-    return _standing(context, policy_user.account(context, passwd, group), grants)
+    return _standing(context, policy_accounts.account(context, passwd, group, image_user), grants)
 
 
 def check_volumes(
@@ -117,6 +125,17 @@ def check_volumes(
     return _standing(context, policy_mounts.volumes(context, volumes), frozenset())
 
 
+def check_links(
+    spec: RunSpec, real: Mapping[str, str], host: Host, *, settings: Settings | None = None
+) -> tuple[Violation, ...]:
+    """Judge where paths of the container lead in its image.
+
+    :param real: path → where it leads, for each path with a link in it.
+    """
+    context = Context(spec, host, settings or Settings())
+    return _standing(context, image_paths.links(context, real), frozenset())
+
+
 def _standing(context: Context, found: Iterator[Violation], grants: frozenset[str]) -> tuple[Violation, ...]:
     """Those of ``found`` that neither a grant nor the manifest's origin lifts, located, each once."""
     trusted = context.spec.origin != "project"
@@ -126,9 +145,20 @@ def _standing(context: Context, found: Iterator[Violation], grants: frozenset[st
             fix = "Whoever administers this machine has forbidden the grant (forbid_grants in policy.toml)."
             each = dataclasses.replace(each, grant=None, fix=fix)
         asked_of_all = context.settings.strict and each.grant in STRICT_GRANTS
-        if each.grant is not None and (each.grant in grants or (trusted and not asked_of_all)):
+        granted = each.grant is not None and _covered(each.grant, grants, context.settings)
+        if granted or (each.grant is not None and trusted and not asked_of_all):
             continue
         if each.file is None and each.field not in ("", "directory", "mount"):  # those are ours
             each = dataclasses.replace(each, file=context.spec.file, line=context.spec.line_of(each.field))
         kept.setdefault((each.code, each.field, each.grant), each)
     return tuple(kept.values())
+
+
+def _covered(grant: str, grants: frozenset[str], settings: Settings) -> bool:
+    """Whether ``grant`` is among ``grants``; who may write to a path may read it."""
+    if grant in grants:
+        return True
+    if not grant.startswith("mount:ro:"):
+        return False
+    wider = f"mount:rw:{grant.removeprefix('mount:ro:')}"
+    return wider in grants and not settings.forbids(wider)

@@ -45,9 +45,13 @@ _FORM = 2  # of what is hashed: entries of the version that bound a grant to mor
 
 
 def canonical(skill: Skill) -> dict[str, Any]:
-    """What a grant is bound to: the docker table as it is written, without what is free to change."""
+    """What a grant is bound to: the manifest as it is written, without what is free to change."""
     docker = dataclasses.asdict(skill.docker)
-    return {"form": _FORM, "docker": {key: each for key, each in docker.items() if key not in FREE}}
+    return {
+        "form": _FORM,
+        "docker": {key: each for key, each in docker.items() if key not in FREE},
+        "leading_args": list(skill.leading_args),
+    }
 
 
 def digest(skill: Skill) -> str:
@@ -149,10 +153,12 @@ def changed(skill: Skill, host: Host) -> dict[str, str] | None:
         return None
     spec = entry.get("spec")
     docker = spec.get("docker") if isinstance(spec, dict) else None
-    if not isinstance(docker, dict):
+    if not isinstance(spec, dict) or not isinstance(docker, dict):
         return {}
-    after = json.loads(json.dumps(canonical(skill)["docker"], default=list))
-    return {key: _change(docker.get(key), after[key]) for key in after if docker.get(key) != after[key]}
+    before = {**docker, "leading_args": spec.get("leading_args") or []}
+    now = canonical(skill)
+    after = json.loads(json.dumps({**now["docker"], "leading_args": now["leading_args"]}, default=list))
+    return {key: _change(before.get(key), after[key]) for key in after if before.get(key) != after[key]}
 
 
 def _change(before: object, after: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,45 +15,77 @@ if TYPE_CHECKING:
     from ..host import Host
 
 _ROOT_NAMES = frozenset(("root", "toor"))
-_MAX_ID = 2**31 - 1
-
-# What Go's `bytes.TrimSpace` takes off; Python's `strip()` takes more, and would read another line first.
-_GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-_GO_SPACE += "\u2028\u2029\u202f\u205f\u3000"
 
 
 def root_is_caller(host: Host) -> bool:
-    """Whether uid 0 in the container is no more than the caller is already."""
+    """Whether uid 0 in the container is no more than the caller is already.
+
+    Then no other identity is more either: what another uid or gid may do, a caller who is root may do anyway,
+    and all ids of a rootless engine are the caller's own or nobody's.
+    """
     return host.uid == 0 or (host.engine is not None and host.engine.rootless)
 
 
-def _zero(part: str) -> bool:
-    number = part.lstrip("+-")
-    return (number != "" and not number.strip("0")) or part.lower() in _ROOT_NAMES
+def steering_group(host: Host) -> int | None:
+    """The group of the engine's socket, ``None`` where there is none to be seen: whoever has it has the machine."""
+    socket = host.engine.socket if host.engine is not None else None
+    if socket is not None:
+        with contextlib.suppress(OSError):
+            return os.stat(socket).st_gid
+    return None
+
+
+def own_groups(host: Host) -> frozenset[int]:
+    """The groups that a tool may have without a grant: the caller's own, without the one that steers the engine
+    (unless every run has it, as the caller's first)."""
+    return frozenset({host.gid, *host.groups} - {steering_group(host)} | {host.gid})
+
+
+def number(text: str) -> int | None:
+    """An id as the engine reads it (``010`` is ten, ``+5`` five); ``None`` for a name."""
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        return None
+    digits = (
+        text.lstrip("+-").lstrip("0")[:20] or "0"
+    )  # what is longer is beyond every id, and as foreign cut off
+    return -int(digits) if text.startswith("-") else int(digits)
+
+
+def is_root(part: str) -> bool:
+    """Whether a user or a group is root's by its own words."""
+    return number(part) == 0 or part.lower() in _ROOT_NAMES
 
 
 def user(context: Context) -> Iterator[Violation]:
-    """uid 0 with a read-write folder leaves setuid-root files on the host; group 0 reads what root's group
-    may."""
+    """uid 0 with a read-write folder leaves setuid-root files on the host; another's uid or gid reads what the
+    caller may not, and leaves files that lend their rights to others."""
     spec = context.spec
     where = spec.user_field or "user"
     if not spec.user_field and spec.user is not None:
         return  # the caller's own
     yield from identity(context, spec.user, where)
-    if not root_is_caller(context.host):
-        for index, group in enumerate(spec.group_add):
-            yield context.violation(
-                "group-add",
-                f"group_add[{index}]",
-                group,
-                f"The group {group} of the host may read and write what is shared with it.",
-                "Leave it out, or",
-                grant=f"group-add:{group}",
-            )
+
+
+def added_groups(context: Context) -> Iterator[Violation]:
+    """Further groups always need a grant, the caller's own too: a run has none of them unless it asks."""
+    if root_is_caller(context.host):
+        return
+    for index, group in enumerate(context.spec.group_add):
+        yield context.violation(
+            "group-add",
+            f"group_add[{index}]",
+            group,
+            f"The group {group} of the host may read and write what is shared with it.",
+            "Leave it out, or",
+            grant=f"group-add:{group}",
+        )
 
 
 def identity(context: Context, name: str | None, where: str) -> Iterator[Violation]:
-    """Judge a user as it stands in a manifest or an image; ``None`` is the image's own, whatever that is."""
+    """Judge a user as it stands in a manifest or an image; ``None`` is the image's own, whatever that is.
+
+    What is a name here is judged once the image is at hand (``accounts.account``).
+    """
     if root_is_caller(context.host):
         return
     if name is None:
@@ -64,8 +98,10 @@ def identity(context: Context, name: str | None, where: str) -> Iterator[Violati
             grant="uid0",
         )
         return
-    uid, _, gid = name.partition(":")
-    if uid == "" or _zero(uid):
+    user_part, _, group_part = name.partition(":")
+    uid, gid = number(user_part), number(group_part)
+    root = user_part == "" or is_root(user_part)
+    if root:
         yield context.violation(
             "user-root",
             where,
@@ -74,101 +110,56 @@ def identity(context: Context, name: str | None, where: str) -> Iterator[Violati
             "Leave user out to run as yourself, or",
             grant="uid0",
         )
-    elif _zero(gid) and context.host.gid != 0:  # else it is the caller's own
+    elif uid is not None:
+        yield from other_user(context, where, name, uid)
+    if is_root(group_part):
+        if not root and 0 not in own_groups(context.host):
+            yield root_group(context, where, name)
+    elif gid is not None:
+        yield from other_group(context, where, name, gid)
+
+
+def other_user(context: Context, where: str, name: str, uid: int, meaning: str = "") -> Iterator[Violation]:
+    """The refusal of a uid that is not the caller's; ``meaning`` tells where it comes from."""
+    if uid != context.host.uid:
         yield context.violation(
-            "user-root-group",
+            "user-other",
             where,
             name,
-            "Group 0 may read and write what the host shares with root's group.",
-            "Leave the group out, or",
-            grant="gid0",
+            f"{meaning}The user {uid} is not you: a tool would read what is theirs and leave files of theirs.",
+            "Leave user out to run as yourself, or",
+            grant=f"uid:{uid}",
         )
 
 
-def numeric(name: str, passwd: str, group: str) -> str | None:
-    """``uid:gid`` of a user as an image's /etc/passwd and /etc/group say it; ``None`` where they do not know
-    it.
-
-    By the rules of moby/sys/user ``GetExecUser``: a number is always an id; the first line of a name counts;
-    without a group the user's own counts, else 0; what is missing or is no number is 0.
-    """
-    user_part, _, group_part = name.partition(":")
-    if not user_part:
-        uid, gid = 0, 0
-    elif _plain(user_part):
-        uid = _id(user_part)
-        gid = next((_id(line[3]) for line in _lines(passwd) if _id(line[2]) == uid), 0)
-    else:
-        known = next((line for line in _lines(passwd) if line[0] == user_part), None)
-        if known is None:
-            return None
-        uid, gid = _id(known[2]), _id(known[3])
-    if _plain(group_part):
-        gid = _id(group_part)
-    elif group_part:
-        found = next((line for line in _lines(group) if line[0] == group_part), None)
-        if found is None:
-            return None
-        gid = _id(found[2])
-    return f"{uid}:{gid}"
-
-
-def _lines(text: str) -> Iterator[list[str]]:
-    """The lines of an account file, each with four fields at least."""
-    for line in text.split("\n"):
-        line = line.strip(_GO_SPACE)
-        if line and not line.startswith("#"):
-            yield [*line.split(":"), "", "", ""]
-
-
-def _plain(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _id(text: str) -> int:
-    """An id of an account file; 0 (root) for whatever is none, as the engine reads it."""
-    if not _plain(text) or len(text.lstrip("0")) > len(str(_MAX_ID)):
-        return 0
-    number = int(text.lstrip("0") or "0")
-    return number if number <= _MAX_ID else 0
-
-
-def account(context: Context, passwd: str, group: str) -> Iterator[Violation]:
-    """Judge a user's name by what the image makes of it: an image can call root ``nobody``."""
-    spec = context.spec
-    if spec.user is None or not spec.user_field or root_is_caller(context.host):
+def other_group(context: Context, where: str, name: str, gid: int, meaning: str = "") -> Iterator[Violation]:
+    """The refusal of a gid that is none of the caller's, or that steers the engine."""
+    host = context.host
+    if gid in own_groups(host):
         return
-    meant = numeric(spec.user, passwd, group)
-    if meant is None:
-        yield context.violation(
-            "user-unknown",
-            spec.user_field,
-            spec.user,
-            "The image knows no such user or group.",
-            "Write uid:gid, or leave user out to run as yourself.",
-            kind="invalid",
-        )
-        return
-    # What is root by its own words was judged before, and may have been allowed.
-    user_part, _, group_part = spec.user.partition(":")
-    uid, _, gid = meant.partition(":")
-    if uid == "0":
-        if user_part and not _zero(user_part):
-            yield context.violation(
-                "user-root",
-                spec.user_field,
-                spec.user,
-                f"In this image {spec.user} is root.",
-                'Leave user out to run as yourself; where root is meant, write "0:0", which can be allowed.',
-            )
-    elif gid == "0" and not _zero(group_part) and context.host.gid != 0:
-        yield context.violation(
-            "user-root-group",
-            spec.user_field,
-            spec.user,
-            f"In this image {spec.user} has root's group.",
-            f'Name another group; where root\'s is meant, write "{uid}:0", which can be allowed.',
-        )
+    what = "is none of yours: a tool would have its rights on what is mounted"
+    if gid == steering_group(host):
+        what = "may use the engine, and with it the whole machine: files that a tool leaves could lend that to others"
+    yield context.violation(
+        "group-other",
+        where,
+        name,
+        f"{meaning}The group {gid} {what}.",
+        "Leave the group out, or",
+        grant=f"gid:{gid}",
+    )
+
+
+def root_group(context: Context, where: str, name: str) -> Violation:
+    """The refusal of group 0."""
+    return context.violation(
+        "user-root-group",
+        where,
+        name,
+        "Group 0 may read and write what the host shares with root's group.",
+        "Leave the group out, or",
+        grant="gid0",
+    )
 
 
 def strict(context: Context) -> Iterator[Violation]:

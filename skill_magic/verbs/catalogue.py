@@ -99,6 +99,8 @@ def info(command: Command, door: Door) -> Answer:
 def _describe(skill: Skill, decision: Decision, door: Door) -> tuple[list[Block], dict[str, Any]]:
     keys = _keys(skill)
     rows = [(key, _shown(value), _origin(skill, key)) for key, value in keys.items()]
+    if skill.leading_args:
+        rows.append(("leading_args", _shown(skill.leading_args), str(skill.file)))
     title = f"{skill.name}: {skill.description}" if skill.description else skill.name
     blocks: list[Block] = [
         Text(title),
@@ -107,7 +109,7 @@ def _describe(skill: Skill, decision: Decision, door: Door) -> tuple[list[Block]
     ]
     if decision.verdict != "allow":
         blocks.append(Text(f"{door.line(f'explain {skill.name}')} says why."))
-    data = _as_data(decision) | {"cell": skill.cell, "docker": keys}
+    data = _as_data(decision) | {"cell": skill.cell, "leading_args": list(skill.leading_args), "docker": keys}
     return blocks, data
 
 

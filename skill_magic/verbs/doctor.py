@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..answer import Answer, Block, Table, Text
 from ..door import working_directory
 from ..errors import SkillError
+from ..findings import SHOWN, more
 
 if TYPE_CHECKING:
     from ..command.parse import Command
@@ -157,10 +158,12 @@ def _manifests(door: Door) -> Iterator[Finding]:
     for name, faults in manifests.faults.items():
         for fault in faults:
             holders.setdefault(fault, []).append(name)
-    for fault, names in holders.items():  # a fault of the file is every skill's
+    for fault, names in [*holders.items()][:SHOWN]:  # a fault of the file is every skill's
         yield Finding(
             "manifest", "bad", f"{names[0]}: {fault}" if len(names) == 1 and names[0] else str(fault)
         )
+    if len(holders) > SHOWN:
+        yield Finding("manifest", "bad", more(len(holders) - SHOWN))
 
 
 def _policy(door: Door) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import road
 from ..answer import Answer, Block, Findings, Text, Verbatim
 from ..errors import CommandError, SpecError
-from ..policy.redact import MASK, env_value, mount
+from ..policy.redact import MASK, env_value, mount, working_dir
 from .catalogue import WORDS
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def explain(command: Command, door: Door) -> Answer:
     """The equivalent ``docker run`` line, every finding of the policy, and the notes."""
-    from ..plan.dockerline import docker_run_line
+    from ..foreign import shell
+    from ..plan.dockerline import docker_run_line, docker_run_words
 
     if command.request is None:
         raise CommandError("explain what?", f"{door.line('explain NAME -- ARGS')}")
@@ -30,7 +31,7 @@ def explain(command: Command, door: Door) -> Answer:
     line = None
     if decision.spec is not None:
         line = docker_run_line(decision.spec)
-        blocks.append(Verbatim(line))
+        blocks.append(Verbatim(shell(docker_run_words(decision.spec))))
         blocks += [Text(f"note: {note}") for note in decision.spec.notes]
     blocks.append(Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"))
     blocks.append(Findings(decision.violations))
@@ -78,6 +79,8 @@ def spec_data(spec: RunSpec) -> dict[str, Any]:
             data[each.name] = [_variable(variable) for variable in value]
         elif each.name == "mounts":
             data[each.name] = [_plain(mount(one)) for one in value]
+        elif each.name == "working_dir":
+            data[each.name] = working_dir(spec)
         else:
             data[each.name] = _plain(value)
     return data

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import road
-from ..answer import Answer, Block, Text, safe
+from ..answer import Answer, Block, Text
+from ..foreign import UNTYPESET, line, markup
 
 if TYPE_CHECKING:
     from ..command.parse import Command
@@ -76,11 +77,9 @@ class _Progress:
             self._overwrite("")
 
     def _display(self, text: str) -> None:
-        import html
-
         from IPython.display import display
 
-        bundle = {"text/plain": text, "text/html": f"<div>{html.escape(text)}</div>"}
+        bundle = {"text/plain": text, "text/html": f"<div {UNTYPESET}>{markup(text)}</div>"}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
@@ -96,4 +95,4 @@ def _line(event: Pulling) -> str:
 
     done, known = event.layers
     amount = size(event.current) if event.total is None else f"{size(event.current)} of {size(event.total)}"
-    return safe(f"pulling {event.image}: {amount}, {done} of {known} layers, {event.status}")
+    return line(f"pulling {event.image}: {amount}, {done} of {known} layers, {event.status}")

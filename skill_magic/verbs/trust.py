@@ -54,18 +54,20 @@ def _with_image(decision: Decision, door: Door) -> Decision:
     """What an image brings along needs trust too; it can be told where the image is on this machine
     already."""
     from .. import engine
-    from ..engine import images
+    from ..engine import images, passwd
     from ..errors import EngineError
     from ..policy.decide import with_image
 
     assert decision.spec is not None  # noqa: S101  (a verdict other than "error" has a spec)
     try:
-        facts = images.inspect(
-            engine.connect(door.host), decision.spec.image, platform=decision.spec.platform
-        )
+        connected = engine.connect(door.host)
+        facts = images.inspect(connected, decision.spec.image, platform=decision.spec.platform)
+        if facts is None:
+            return decision
+        accounts = passwd.accounts(connected, decision.spec, door.host, facts)
     except EngineError:
         return decision
-    return with_image(decision, facts, door.host) if facts is not None else decision
+    return with_image(decision, facts, door.host, accounts)
 
 
 def _ask(decision: Decision, command: Command, door: Door) -> Answer:

@@ -6,11 +6,10 @@ no ``<style>``, ``<svg>`` or ``var(…)``. Colours are chosen to read on light a
 
 from __future__ import annotations
 
-import html as markup
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from ..text import label, plain
+from ..foreign import UNTYPESET, line, lines, markup
 from . import chart, preview, transcript, words
 
 if TYPE_CHECKING:
@@ -46,8 +45,8 @@ def bundle(result: RunResult, *, output: bool = True) -> dict[str, Any]:
 
 def notice(skill: str, message: str) -> dict[str, Any]:
     """One line in place of a card, for a run that has no result."""
-    line = label(f"{skill}: {message}")
-    return {"text/plain": line, "text/html": f'<div style="{_SMALL}">{markup.escape(line)}</div>'}
+    said = line(f"{skill}: {message}")
+    return {"text/plain": said, "text/html": f'<div {UNTYPESET} style="{_SMALL}">{markup(said)}</div>'}
 
 
 def html(result: RunResult, *, output: bool = True) -> str:
@@ -57,43 +56,39 @@ def html(result: RunResult, *, output: bool = True) -> str:
     if output:
         parts.append(_output(result))
     parts += [_files(result), _notes(result), _details(result)]
-    return f'<div style="{_CARD};border-left:4px solid {colour}">{"".join(parts)}</div>'
+    return f'<div {UNTYPESET} style="{_CARD};border-left:4px solid {colour}">{"".join(parts)}</div>'
 
 
 def text(result: RunResult, *, output: bool = True) -> str:
     """The card as plain text."""
-    lines = [f"{words.SYMBOLS[result.state]} {label(result.skill)}: {words.state(result)}"]
+    said = [f"{words.SYMBOLS[result.state]} {line(result.skill)}: {words.state(result)}"]
     if advice := words.hint(result):
-        lines.append(f"  {advice}")
-    lines.append(f"  {_command(result)}")
-    lines.append(f"  image {_image(result)}")
-    lines.append("  " + " · ".join(f"{name} {value}" for name, value in words.figures(result)))
-    lines += [
-        f"  {change.kind} {label(change.path)} ({words.size(change.size)})" for change in result.files[:20]
+        said.append(f"  {advice}")
+    said.append(f"  {_command(result)}")
+    said.append(f"  image {_image(result)}")
+    said.append("  " + " · ".join(f"{name} {value}" for name, value in words.figures(result)))
+    said += [
+        f"  {change.kind} {line(change.path)} ({words.size(change.size)})" for change in result.files[:20]
     ]
     if len(result.files) > 20:
-        lines.append(f"  and {len(result.files) - 20} more files")
-    lines += [f"  note: {label(note)}" for note in result.notes]
-    if output and (said := transcript.of(result).text()):
-        lines += ["", said]
-    return "\n".join(lines)
-
-
-def _escape(value: str) -> str:
-    return markup.escape(value, quote=True)
+        said.append(f"  and {len(result.files) - 20} more files")
+    said += [f"  note: {line(note)}" for note in result.notes]
+    if output and (shown := transcript.of(result).text()):
+        said += ["", shown]
+    return "\n".join(said)
 
 
 def _header(result: RunResult, colour: str) -> str:
     advice = words.hint(result)
-    below = f'<div style="{_SMALL};overflow-wrap:break-word">{_escape(advice)}</div>' if advice else ""
+    below = f'<div style="{_SMALL};overflow-wrap:break-word">{markup(advice)}</div>' if advice else ""
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:2px 10px;align-items:baseline">'
         f'<span style="color:{colour};font-weight:bold">{words.SYMBOLS[result.state]}</span>'
-        f'<span style="font-weight:bold;font-size:14px">{_escape(label(result.skill))}</span>'
-        f'<span style="color:{colour};font-weight:bold">{_escape(words.state(result))}</span>'
+        f'<span style="font-weight:bold;font-size:14px">{markup(line(result.skill))}</span>'
+        f'<span style="color:{colour};font-weight:bold">{markup(words.state(result))}</span>'
         f"</div>{below}"
-        f'<div style="{_MONO};margin:3px 0 0 0;overflow-wrap:break-word">{_escape(_command(result))}</div>'
-        f'<div style="{_SMALL};overflow-wrap:break-word">{_escape(_image(result))}</div>'
+        f'<div style="{_MONO};margin:3px 0 0 0;overflow-wrap:break-word">{markup(_command(result))}</div>'
+        f'<div style="{_SMALL};overflow-wrap:break-word">{markup(_image(result))}</div>'
     )
 
 
@@ -103,7 +98,7 @@ def _figures(result: RunResult) -> str:
         bar = _bar(result) if name == "peak memory" else ""
         cells.append(
             f'<div style="min-width:80px"><div style="{_SMALL}">{name}</div>'
-            f'<div style="white-space:nowrap">{_escape(value)}</div>{bar}</div>'
+            f'<div style="white-space:nowrap">{markup(value)}</div>{bar}</div>'
         )
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px 26px;{_PART}">{"".join(cells)}</div>'
 
@@ -123,7 +118,7 @@ def _chart(result: RunResult) -> str:
     picture = chart.svg(result.samples, result.memory_limit)
     if not picture:
         return ""
-    said = _escape(chart.description(result.samples))
+    said = markup(chart.description(result.samples))
     return (
         f'<div style="{_PART}"><img src="{chart.data_uri(picture)}" alt="{said}" title="{said}" '
         'style="width:100%;max-width:640px"></div>'
@@ -140,7 +135,7 @@ def _output(result: RunResult) -> str:
         told = ' · <span style="border-left:3px solid #c98a1b;padding-left:4px">standard error</span>'
     elif output.stderr.size:
         told = " · standard error"
-    logs = "".join(f" · {_escape(str(path))}" for path in output.logs.values())
+    logs = "".join(f" · {markup(line(path))}" for path in output.logs.values())
     return (
         f'<details open style="{_PART}">'
         f'<summary style="{_SMALL}">output · {words.size(size)}{told}{logs}</summary>'
@@ -161,7 +156,7 @@ def _files(result: RunResult) -> str:
 
 
 def _notes(result: RunResult) -> str:
-    notes = [f"<div>{_escape(label(note))}</div>" for note in result.notes[:20]]
+    notes = [f"<div>{markup(line(note))}</div>" for note in result.notes[:20]]
     return (
         f'<div style="{_PART};border-left:3px solid {_WARN};padding-left:8px">{"".join(notes)}</div>'
         if notes
@@ -172,15 +167,15 @@ def _notes(result: RunResult) -> str:
 def _details(result: RunResult) -> str:
     if not result.command_line:
         return ""
-    line = _cut(plain(result.command_line))
+    command = _cut(lines(result.command_line))
     return (
         f'<details style="{_PART}"><summary style="{_SMALL}">as a docker run line</summary>'
-        f'<pre style="{_LINE};background:transparent">{transcript.one_line(_escape(line))}</pre></details>'
+        f'<pre style="{_LINE};background:transparent">{markup(command)}</pre></details>'
     )
 
 
 def _command(result: RunResult) -> str:
-    return _cut(label(shlex.join([result.skill, *words.shown_args(result)])), 600)
+    return _cut(line(shlex.join([result.skill, *words.shown_args(result)])), 600)
 
 
 def _cut(line: str, limit: int = COMMAND_LIMIT) -> str:
@@ -192,4 +187,4 @@ def _image(result: RunResult) -> str:
     digest = digest.rpartition("@")[2]
     named = f" · {digest}" if digest else ""
     network = f" · network {result.network}" if result.network != "none" else ""
-    return label(f"{result.image}{named}{network}")
+    return line(f"{result.image}{named}{network}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ..text import label
+from ..foreign import line
 
 if TYPE_CHECKING:
     from ..events import Finished
@@ -35,7 +35,7 @@ def of(spec: RunSpec, end: Finished, shown: Sequence[str]) -> Iterator[str]:
         return
     unfound = end.error or end.exit_code in (126, 127)  # an init in the container has no other words for it
     if unfound and spec.entrypoint and " " in spec.entrypoint.strip():
-        first = label(spec.entrypoint.split()[0])
+        first = line(spec.entrypoint.split()[0])
         yield f'the entrypoint is one word: write entrypoint = "{first}", and the rest as items of `command`'
     plain = [word for word, seen in zip(spec.args, shown, strict=True) if word == seen][:MOST]
     for word in plain:
@@ -52,11 +52,14 @@ def _outside(spec: RunSpec, word: str) -> str:
     """The hint for a path of the host that the tool cannot know; empty where ``word`` is none."""
     if word.startswith("-"):
         word = word.partition("=")[2]
+    from ..policy import redact
+
     home = str(spec.directory)
     binds = [
         (mount.source, mount.target)
         for mount in spec.mounts
         if mount.kind == "bind" and mount.source is not None and (mount.source == home or not mount.ours)
+        if redact.mount(mount) == mount  # what is not shown is not hinted at
     ]
     workdir = next((target for source, target in binds if source == home), None)
     if workdir is None or not word or "\0" in word:
@@ -74,10 +77,10 @@ def _outside(spec: RunSpec, word: str) -> str:
         if _below(path, source):
             there = posixpath.relpath(path, source)
             name = there if source == home and spec.working_dir == workdir else posixpath.join(target, there)
-            return f"the tool sees {label(source)} as {label(target)}: write {_short(name)}"
+            return f"the tool sees {line(source)} as {line(target)}: write {_short(name)}"
     if path == "/" or any(_below(path, tree) for tree in _OF_IMAGES) or not os.path.lexists(path):
         return ""
-    return f"the tool sees {label(home)}, as {label(workdir)}, and not {_short(word)}: put it there"
+    return f"the tool sees {line(home)}, as {line(workdir)}, and not {_short(word)}: put it there"
 
 
 def _below(path: str, tree: str) -> bool:
@@ -85,5 +88,5 @@ def _below(path: str, tree: str) -> bool:
 
 
 def _short(word: str) -> str:
-    said = label(word)
+    said = line(word)
     return said if len(said) <= 200 else f"{said[:199]}…"

@@ -264,7 +264,7 @@ class Panel {
     const others = make("div", { class: "sm-others" }, ...Object.values(this.others).map((meter) => meter.element));
     this.meters = make("div", { class: "sm-meters" }, this.cpu.element, this.memory.element, others);
     this.element = make(
-      "section", { class: "skill-magic-panel" },
+      "section", { class: "skill-magic-panel mathjax_ignore tex2jax_ignore" },
       make("header", {}, make("span", { class: "sm-dot" }), this.skill, this.state, this.elapsed, this.hint, this.button),
       this.command, this.image, this.notes, this.pull.element,
       make("div", { class: "sm-screen" }, this.pane, this.latest),

@@ -48,6 +48,7 @@ WORDS = 2000
 """Characters that such a page is told; programs that execute notebooks save them with the notebook."""
 
 _AFTER = """export default { render({ model, el }) {
+  el.classList.add("mathjax_ignore", "tex2jax_ignore");
   el.style.cssText = "white-space: pre-wrap; font: 12px/1.45 monospace; padding: 4px 0";
   el.textContent = model.get("snapshot").ended;
 } };"""
@@ -82,7 +83,7 @@ class PanelView:
         """Take note of the run; show nothing yet, except for a background run."""
         background = threading.get_ident() != self._thread
         command = label(shlex.join((spec.skill, *spec.args)))
-        self._state = PanelState(spec.skill, label(spec.image), command, background=background)
+        self._state = PanelState(label(spec.skill), label(spec.image), command, background=background)
         for note in spec.notes:
             self._state.note(note)
         self._name, self._stop = spec.skill, stop

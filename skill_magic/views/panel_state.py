@@ -19,11 +19,13 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
+from ..carriage_returns import collapse
 from ..events import Event, Note, Output, Pulling, Started, Usage
 from ..media import binary
-from ..text import Sanitizer, collapse, colour_after, label, without_colour
+from ..text import Sanitizer, colour_after, label, without_colour
 from . import words
 
 LINES = 500  # kept here and in the browser
@@ -131,11 +133,19 @@ class Pane:
             stream, data = self._waiting.popleft()
             state = self._streams[stream]
             *ended, rest = state.sanitizer.feed(data).split("\n")
-            for text in ended:
+            for text in self._kept(state, ended):
                 self._write(state, stream, text)
                 self._end(state, stream)
             self._write(state, stream, rest)
         self._size = 0
+
+    def _kept(self, state: _Stream, ended: list[str]) -> Iterator[str]:
+        """Those of the lines that have a place: the one that was begun, and the newest; others are counted."""
+        yield from ended[:1]
+        if passed := ended[1:-LINES]:
+            self.count += len(passed)
+            state.colour = colour_after("\n".join(passed), state.colour)
+        yield from ended[max(len(ended) - LINES, 1) :]
 
     def _count(self, state: _Stream, stream: str, size: int) -> None:
         if state.line is None:

@@ -7,7 +7,6 @@ named by their path, which a front end looks up beside the notebook.
 from __future__ import annotations
 
 import base64
-import html
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from urllib.parse import quote
 
 from ..errors import SkillError
 from ..files import FileChange, open_result
+from ..foreign import line, markup
 from ..media import HEAD, Media, recognise
-from ..text import label
 from . import words
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ class Preview:
 
     def html(self) -> str:
         """The element and its caption."""
-        name = html.escape(label(self.change.path), quote=True)
-        source = html.escape(self.source, quote=True)
+        name = markup(line(self.change.path))
+        source = markup(self.source)
         if self.media.kind == "picture":
             shown = f'<img src="{source}" alt="{name}" style="{_FRAME};max-height:220px">'
             shape = f" · {self.media.width} × {self.media.height}"
@@ -110,8 +109,8 @@ def listing(result: RunResult) -> str:
     """The files as a list of links with their sizes."""
     rows = []
     for change in result.files[:LISTED]:
-        name = html.escape(label(change.path), quote=True)
-        link = html.escape(address(change.path), quote=True)
+        name = markup(line(change.path))
+        link = markup(address(change.path))
         rows.append(
             f'<div style="display:flex;gap:10px;align-items:baseline">'
             f'<span style="{_FAINT};min-width:52px">{change.kind}</span>'

@@ -6,16 +6,16 @@ text. So does a notebook, which also keeps what it is given for ever: there, lon
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from ..carriage_returns import last_drawings
 from ..events import Event, Note, Output, Pulling, Started
 from ..media import binary
 from ..output import Shown, StreamName
-from ..text import LineLimit, Sanitizer, sanitize
+from ..text import LineLimit, Sanitizer, label, sanitize
 from . import words
 from .base import QuietView
 
@@ -39,7 +39,6 @@ END_LINES = 50
 """What is shown of the end, then."""
 
 _PENDING = 64 * 1024
-_OVERDRAWN = re.compile(r"[^\r\n]+\r(?=[^\r\n]+\r)")
 
 Kind = Literal["pipe", "terminal", "notebook", "text"]
 
@@ -134,8 +133,7 @@ class StreamView(QuietView):
         merged = _merged(pending)
         self._ordered = len(merged) <= ORDERED
         for name, text in merged:
-            if "\r" in text:  # of drawings that nobody had time to see, the last ones are enough
-                text = _OVERDRAWN.sub("", text)
+            text = last_drawings(text)
             if self._kinds[name] == "notebook":
                 text = self._within_budget(name, text)
             if text:
@@ -204,7 +202,7 @@ class StreamView(QuietView):
     def _show_end(self, end: Shown, result: RunResult | None) -> None:
         head, tail, omitted, _ = end.take()
         texts = _merged([(piece.stream, sanitize(piece.data)) for piece in (*head, *tail)])
-        lines = [(name, line) for name, text in texts for line in _OVERDRAWN.sub("", text).splitlines(True)]
+        lines = [(name, line) for name, text in texts for line in last_drawings(text).splitlines(True)]
         omitted += max(len(lines) - END_LINES, 0)
         where = ""
         if result is not None:
@@ -241,7 +239,7 @@ class StreamView(QuietView):
     def _say(self, text: str) -> None:
         self.flush()
         start = "\n" if self._open and self._kinds["stdout"] == self._kinds["stderr"] != "pipe" else ""
-        self._write("stderr", f"{start}skill: {sanitize(text)}\n")
+        self._write("stderr", f"{start}skill: {label(text)}\n")
 
     def _pulling(self, event: Pulling) -> None:
         if self._pulled is None:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..carriage_returns import collapse
+from ..foreign import markup
 from ..media import binary
 from ..output import Piece, StreamName
-from ..text import LineLimit, Sanitizer, collapse, without_colour
+from ..text import LineLimit, Sanitizer, without_colour
 from . import words
 from .colour import Painter
 
@@ -63,7 +65,7 @@ class Transcript:
         """All of it as ``<pre>`` elements, standard error marked at its side."""
         parts = [_blocks(self.head)]
         if self.gap:
-            parts.append(f'<div style="{_GAP}">… {self.gap} …</div>')
+            parts.append(f'<div style="{_GAP}">… {markup(self.gap)} …</div>')
         parts.append(_blocks(self.tail))
         return "".join(parts)
 
@@ -97,18 +99,18 @@ def is_binary(result: RunResult, stream: StreamName) -> bool:
 def html(result: RunResult) -> str:
     """The output as HTML of at most about :data:`HTML_LIMIT` characters."""
     transcript = of(result)
-    markup = transcript.html()
-    while len(markup) > HTML_LIMIT:  # colour on every letter: fewer letters, then
-        kept = max(int(HTML_LIMIT / len(markup) * 0.9 * len(transcript.head)), 1)
-        kept_tail = int(HTML_LIMIT / len(markup) * 0.9 * len(transcript.tail))
+    page = transcript.html()
+    while len(page) > HTML_LIMIT:  # colour on every letter: fewer letters, then
+        kept = max(int(HTML_LIMIT / len(page) * 0.9 * len(transcript.head)), 1)
+        kept_tail = int(HTML_LIMIT / len(page) * 0.9 * len(transcript.tail))
         if kept == len(transcript.head):
             return Transcript([], [], "the output is too long for the card; it is in the result").html()
         gap = transcript.gap or "more is in the result (.stdout, .stderr)"
         transcript = Transcript(
             transcript.head[:kept], transcript.tail[len(transcript.tail) - kept_tail :], gap
         )
-        markup = transcript.html()
-    return markup
+        page = transcript.html()
+    return page
 
 
 def _fitting(lines: Sequence[str]) -> list[str]:
@@ -126,14 +128,16 @@ def _fitting(lines: Sequence[str]) -> list[str]:
 def _lines(pieces: Sequence[Piece]) -> list[tuple[StreamName, str]]:
     """A line belongs where it ends: two streams writing at once do not tear each other's lines apart."""
     clean: dict[StreamName, Sanitizer] = {"stdout": Sanitizer(), "stderr": Sanitizer()}
-    begun: dict[StreamName, str] = {"stdout": "", "stderr": ""}
+    begun: dict[StreamName, list[str]] = {"stdout": [], "stderr": []}
     found: list[tuple[StreamName, str]] = []
     for piece in pieces:
-        *ended, rest = (begun[piece.stream] + clean[piece.stream].feed(piece.data)).split("\n")
-        found += [(piece.stream, _line(line)) for line in ended]
-        begun[piece.stream] = rest
-    for name, rest in begun.items():
-        if last := _line(rest + clean[name].close()):
+        first, *others = clean[piece.stream].feed(piece.data).split("\n")
+        begun[piece.stream].append(first)
+        for line in others:
+            found.append((piece.stream, _line("".join(begun[piece.stream]))))
+            begun[piece.stream] = [line]
+    for name, parts in begun.items():
+        if last := _line("".join(parts) + clean[name].close()):
             found.append((name, last))
     return found
 
@@ -151,8 +155,3 @@ def _blocks(lines: Sequence[tuple[StreamName, str]]) -> str:
             blocks.append((name, []))
         blocks[-1][1].append(painters[name].html(line) or " ")
     return "".join(f'<pre style="{_STYLES[name]}">{_NEWLINE.join(body)}</pre>' for name, body in blocks)
-
-
-def one_line(markup: str) -> str:
-    """``markup`` of text in a ``<pre>`` as one line of HTML: see :data:`_NEWLINE`."""
-    return markup.replace("\n", _NEWLINE)

@@ -13,6 +13,7 @@ from ..text import label, plain
 
 if TYPE_CHECKING:
     from ..events import Usage
+    from ..output import SavedOutput, StreamName
     from ..result import RunResult
 
 ROUTINE = re.compile(r"no `memory` is set: .*|\S+ lowered from .*, all this machine has")
@@ -30,6 +31,8 @@ SYMBOLS = {
     "killed": "✗",
     "lost": "?",
 }
+
+_SHOWN = 32 * 1024  # bytes of a stream's start, and of its end, in which the cause is looked for
 
 # What a shell and Docker mean by these; 128 + n is death by signal n (see signal(7)).
 _EXIT_CODES = {
@@ -106,7 +109,8 @@ def state(result: RunResult) -> str:
         case "lost":
             return "lost: the engine stopped answering"
         case _:
-            return f"failed: exit code {result.exit_code}"
+            # A run can fail for another reason than its tool: an input that broke off.
+            return f"failed: exit code {result.exit_code}" if result.exit_code else "failed"
 
 
 def _raise_memory(result: RunResult) -> str:
@@ -120,12 +124,12 @@ def _raise_memory(result: RunResult) -> str:
 
 def hint(result: RunResult) -> str:
     """The way out, what the exit code means, what else may be behind it; empty where there is nothing to add."""
-    return "; ".join(said for said in (_meaning(result), *result.hints) if said)
+    return label("; ".join(said for said in (_meaning(result), *result.hints) if said))
 
 
 def _meaning(result: RunResult) -> str:
-    if result.error_text:
-        return plain(result.error_text).strip().splitlines()[0][:300]
+    if said := plain(result.error_text).strip():
+        return label(said.split("\n")[0][:300])
     if result.state == "timeout":
         return "give it longer with --timeout"
     if result.state == "failed" and result.exit_code in _EXIT_CODES:
@@ -146,7 +150,7 @@ def place(file: Path, line: int | None, directory: Path, home: Path) -> str:
 
 
 def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
-    """The error for ``result``, at most three lines with its hint; ``None`` where it ended well.
+    """The error for ``result``, at most five lines with its hint; ``None`` where it ended well.
 
     :param printed: streams whose end stands just above it.
     """
@@ -161,9 +165,35 @@ def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
     if result.state == "finished":
         return None
     message = f"{label(result.skill)} {state(result)}"
-    if result.state in ("failed", "killed") and (said := last_words(result, printed)):
-        message += f"\n{said}"
-    return kinds[result.state](message, hint(result), result=result)
+    said = cause(result.output, printed) if result.state in ("failed", "killed") else ""
+    return kinds[result.state](message, hint(result), result=result, more=said.splitlines())
+
+
+def cause(output: SavedOutput, printed: Collection[str] = ()) -> str:
+    """The lines of the tool's output that tell why it failed, three at most; see :mod:`.cause`.
+    Empty where they are on one of the ``printed`` streams."""
+    from .cause import pick
+
+    best = ""
+    for stream in ("stderr", "stdout"):
+        data = _kept(output, stream)
+        if not data or is_binary(data):
+            continue
+        found = pick(plain(data))
+        if found.lines and (found.sure or not best):
+            best = "" if stream in printed else "\n".join(found.lines)
+            if found.sure or stream in printed:
+                break
+    return best
+
+
+def _kept(output: SavedOutput, stream: StreamName) -> bytes:
+    """The start and the end of what was written to ``stream``, as far as they are in memory."""
+    whole = output.stderr if stream == "stderr" else output.stdout
+    if whole.path is None:
+        data = whole.data
+        return data if len(data) <= 2 * _SHOWN else data[:_SHOWN] + b"\n" + data[-_SHOWN:]
+    return b"".join(piece.data for piece in (*output.head, *output.tail) if piece.stream == stream)
 
 
 def last_words(result: RunResult, printed: Collection[str] = ()) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from skill_magic.engine import Engine, Run, connect, containers
+from skill_magic.engine import Engine, Run, connect, session
 from skill_magic.events import Event, Finished, Output
 from skill_magic.host import Host, discover
 from skill_magic.spec import RunSpec
@@ -110,7 +110,14 @@ def clean() -> Iterator[None]:
 
 
 def _left(engine: Engine) -> set[str]:
-    ours = {f"container {one.name}" for one in containers(engine) if one.ours or not one.alive}
+    """Whatever carries a label of ours, signed by whomever: each test has a data directory, so a key, of its own."""
+    found = engine.api.containers(all=True, filters={"label": [session.LABEL + "session"]})
+    ours = {
+        f"container {entry['Names'][0]}"
+        for entry in found
+        if entry["Labels"].get(session.LABEL + "session") == session.current().id
+        or not _alive(entry["Labels"])
+    }
     volumes = engine.api.volumes(filters={"dangling": True})["Volumes"] or ()
     networks = engine.api.networks()
     return (
@@ -118,6 +125,11 @@ def _left(engine: Engine) -> set[str]:
         | {f"volume {volume['Name']}" for volume in volumes}
         | {f"network {network['Name']}" for network in networks if "skill" in str(network["Name"])}
     )
+
+
+def _alive(labels: Mapping[str, str]) -> bool:
+    pid = labels.get(session.LABEL + "pid", "")
+    return pid.isdigit() and session.process_start(int(pid)) == labels.get(session.LABEL + "pid-start")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,23 @@ class Project:
         """Run Python in skill ``x``, whatever its end."""
         return skill_magic.run("x", ["-c", code, *args], directory=self.path, check=False, **options)
 
+    def trust(self, *expected: str) -> None:
+        """A person allows what skill ``x`` asks for, which is ``expected`` and no more; root is asked for no
+        identity."""
+        done = subprocess.run(
+            [sys.executable, "-m", "skill_magic", "trust", "x", "--yes"],
+            cwd=self.path,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        identities = ("uid", "gid") if os.getuid() == 0 else ()
+        assert granted(Path(os.environ["HOME"])) == {
+            each for each in expected if not each.startswith(identities)
+        }
+
     def attempts(self, code: str, **options: Any) -> dict[str, str]:
         """Run ``attempt(…)`` lines and return what became of each."""
         result = self.run(TRIES + code, **options)
@@ -81,6 +99,13 @@ def project_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proj
     monkeypatch.setenv("HOME", str(tmp_path / "person"))
     yield Project(path)
     assert ours(path) == []
+
+
+def granted(home: Path) -> set[str]:
+    """What somebody with that home has allowed, as the file says it."""
+    file = home / ".local/share/skill_magic/trust.json"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return {json.loads(name) for name in re.findall(r'"grant": ("[^"]*")', text)}
 
 
 def codes(error: Any) -> set[str]:
@@ -136,6 +161,12 @@ class Person:
     def skill(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """The ``skill`` command as this person."""
         return self.run([sys.executable, "-m", "skill_magic", *words], environment)
+
+    def trust(self, *expected: str, **environment: str) -> None:
+        """They allow what skill ``x`` asks for, which is ``expected`` and no more."""
+        done = self.skill("trust", "x", "--yes", **environment)
+        assert done.returncode == 0, done.stderr
+        assert granted(self.home) == set(expected)
 
     def tool(self, code: str) -> subprocess.CompletedProcess[str]:
         """Run Python in skill ``x``."""

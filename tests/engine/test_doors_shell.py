@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -42,7 +43,8 @@ def skill(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProc
 
 
 def python(folder: Path, code: str, *args: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    return skill(folder, "python-runner", "--", "-c", code, *args, **options)
+    ours = ["-i"] if "input" in options else []
+    return skill(folder, *ours, "python-runner", "--", "-c", code, *args, **options)
 
 
 class TestBytes:
@@ -65,7 +67,7 @@ class TestBytes:
     def test_stdin_is_streamed(self, folder: Path) -> None:
         """A tool in the middle of a pipe answers each line before the next one comes."""
         code = "import sys; [print(line.strip().upper(), flush=True) for line in sys.stdin]"
-        words = [*SKILL, "python-runner", "--", "-c", code]
+        words = [*SKILL, "-i", "python-runner", "--", "-c", code]
         with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -79,7 +81,7 @@ class TestBytes:
     def test_a_tool_that_does_not_read_is_not_waited_for(self, folder: Path) -> None:
         reader, writer = os.pipe()
         try:
-            done = skill(folder, "python-runner", "--", "-c", "print('done')", stdin=reader, timeout=20)
+            done = skill(folder, "-i", "python-runner", "--", "-c", "print('done')", stdin=reader, timeout=20)
         finally:
             os.close(reader)
             os.close(writer)
@@ -105,6 +107,71 @@ class TestBytes:
         """Right of the first -- everything is the tool's, another -- and our own options included."""
         done = python(folder, "import sys; print(sys.argv[1:])", "--timeout", "--", "--help")
         assert done.stdout == b"['--timeout', '--', '--help']\n"
+
+
+UPPER = "import sys; print(sys.stdin.read().upper(), end='')"
+
+
+class TestCallersInput:
+    """A tool never eats the script or the list that its caller works through."""
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            "printf '1\\n2\\n3\\n' | while read n; do {skill}; done",
+            "printf '1\\n2\\n3\\n' >list; while read n; do {skill}; done <list",
+            "while read n; do {skill}; done <<END\n1\n2\n3\nEND",
+        ],
+        ids=["pipe", "file", "here-document"],
+    )
+    def test_a_loop_over_lines(self, folder: Path, script: str) -> None:
+        words = shlex.join([*SKILL, "python-runner", "--", "-c", "import sys; print('step')"])
+        done = subprocess.run(
+            ["bash", "-c", script.format(skill=words)], cwd=folder, capture_output=True, timeout=60
+        )
+        assert done.stdout == b"step\n" * 3
+        assert done.stderr.count(b"standard input was left unread") == 2  # the last one finds nothing
+
+    def test_a_script_on_standard_input(self, folder: Path) -> None:
+        words = shlex.join([*SKILL, "--no-stdin", "python-runner", "--", "-c", "print('step')"])
+        done = subprocess.run(
+            ["bash", "-s"], input=f"{words}\n{words}\necho end\n".encode(), cwd=folder, capture_output=True
+        )
+        assert done.stdout == b"step\nstep\nend\n"
+        assert done.stderr == b"" or b"unread" not in done.stderr
+
+    def test_without_arguments_it_is_the_tools(self, folder: Path) -> None:
+        done = skill(folder, "python-runner", input=b"print('from stdin')")
+        assert done.stdout == b"from stdin\n"
+        assert b"unread" not in done.stderr
+
+    def test_a_dash_asks_for_it(self, folder: Path) -> None:
+        assert skill(folder, "python-runner", "--", "-", input=b"print(7)").stdout == b"7\n"
+
+    def test_both_ways(self, folder: Path) -> None:
+        given = skill(folder, "-i", "python-runner", "--", "-c", UPPER, input=b"abc")
+        assert given.stdout == b"ABC"
+        kept = skill(folder, "--no-stdin", "python-runner", input=b"print(7)")
+        assert (kept.stdout, kept.returncode) == (b"", 0)
+        assert b"unread" not in kept.stderr
+        both = skill(folder, "-i", "--no-stdin", "python-runner", input=b"")
+        assert both.returncode == 2
+        assert b"contradict" in both.stderr
+
+    def test_what_was_not_given_is_told_once(self, folder: Path) -> None:
+        done = skill(folder, "python-runner", "--", "-c", UPPER, input=b"abc")
+        assert done.stdout == b""
+        line = (
+            b"skill: standard input was left unread; -i gives it to python-runner, --no-stdin is silent on it"
+        )
+        assert done.stderr.count(line) == 1
+        quiet = skill(folder, "-q", "python-runner", "--", "-c", UPPER, input=b"abc")
+        assert quiet.stderr == b""
+
+    def test_what_was_taken_in_vain_is_told(self, folder: Path) -> None:
+        done = skill(folder, "-i", "python-runner", "--", "-c", "print('done')", input=b"x" * (30 << 20))
+        assert done.stdout == b"done\n"
+        assert b"python-runner ended before its input did" in done.stderr
 
 
 class TestExitCodes:

@@ -173,12 +173,20 @@ class TestShell:
         child = terminal([*SKILL, "python-runner", "--", "-c", code], project)
         shown = rest(child)
         assert "no answer" in shown
-        assert "echo y | skill python-runner" in shown
+        assert "skill -i python-runner" in shown
         assert shown.count("Overwrite?") == 1  # the tool's own, and not once more in the error
 
     def test_a_tool_that_got_nothing_and_wrote_nothing_is_no_riddle(self, project: Path) -> None:
         child = terminal([*SKILL, "python-runner", "--", "-c", "import sys; sys.stdin.read()"], project)
         assert "the terminal is not passed on" in rest(child)
+        assert child.exitstatus == 0
+
+    def test_a_tool_with_arguments_gets_the_terminal_where_it_is_asked_for(self, project: Path) -> None:
+        code = "import sys; print('got ' + sys.stdin.readline().strip().upper())"
+        child = terminal([*SKILL, "-i", "python-runner", "--", "-c", code], project)
+        child.expect("what you type goes to python-runner")
+        child.sendline("word")
+        assert "got WORD" in rest(child)
         assert child.exitstatus == 0
 
     def test_a_tool_of_a_background_job_does_not_read_the_terminal(self, project: Path) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -58,9 +59,12 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture
-def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+def manifest(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Write:
     """Writes skill ``x`` into a project's skills.toml; a python image with python3 unless told otherwise."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("grants")))
 
     def write(text: str = "", *, image: str = PYTHON, entrypoint: str | None = "python3") -> Path:
         lines = ["[skills.x.docker]", f'image = "{image}"']
@@ -76,6 +80,16 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 def python(code: str, *, stdin: str | None = None) -> str:
     return skill_magic.run("x", ["-c", code], stdin=stdin).stdout
+
+
+def trust() -> None:
+    """A person allows what skill ``x`` asks for."""
+    subprocess.run(
+        [sys.executable, "-m", "skill_magic", "trust", "x", "--yes"],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
 
 
 def refused(code: str) -> None:
@@ -141,9 +155,9 @@ def test_without_working_dir_it_is_the_notebooks_directory(manifest: Write, tmp_
 
 
 def test_environment(manifest: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LC_TEST", "grün")
+    monkeypatch.setenv("LC_MEASUREMENT", "grün")
     monkeypatch.delenv("NOT_SET", raising=False)
-    values = ["A=1", "B=${LC_TEST}", "C=${NOT_SET:-fall back}", "D=$$HOME", "E=a=b"]
+    values = ["A=1", "B=${LC_MEASUREMENT}", "C=${NOT_SET:-fall back}", "D=$$HOME", "E=a=b"]
     manifest(f"environment = {json.dumps(values, ensure_ascii=False)}")
     seen = python("import os; print([os.environ[name] for name in 'ABCDE'])")
     assert seen == "['1', 'grün', 'fall back', '$HOME', 'a=b']\n"
@@ -200,6 +214,8 @@ def test_network(manifest: Write) -> None:
     manifest()
     assert python(INTERFACES) == "['lo']\n"
     manifest('network = "bridge"')
+    refused("network-bridge")
+    trust()
     assert "eth0" in python(INTERFACES)
     with running() as found:
         assert found["HostConfig"]["NetworkMode"] == "bridge"
@@ -235,15 +251,18 @@ def test_user(manifest: Write) -> None:
     manifest()
     assert python(IDENTITY) == f"{os.getuid()} {os.getgid()}\n"
     manifest('user = "1234:2345"')
+    trust()
     assert python(IDENTITY) == "1234 2345\n"
     with running() as found:
         assert found["Config"]["User"] == "1234:2345"
     manifest('user = "nobody"')
+    trust()
     assert python(IDENTITY).split()[0] == "65534"
 
 
 def test_user_image_keeps_the_images_own(manifest: Write) -> None:
     manifest('user = "image"')
+    trust()
     with running() as found:
         assert found["Config"]["User"] == ""
 
@@ -349,6 +368,7 @@ def test_the_hardened_defaults(manifest: Write) -> None:
 
 def test_home_is_writable_and_the_user_has_a_name(manifest: Write) -> None:
     manifest('user = "4321:4321"')
+    trust()
     code = "import getpass, pathlib; (pathlib.Path.home() / 'x').touch(); print(bool(getpass.getuser()))"
     assert python(code) == "True\n"
 

@@ -14,7 +14,7 @@ import pytest
 
 from skill_magic.engine import Engine, Run, containers
 from skill_magic.errors import EngineError
-from skill_magic.events import Finished, Note, Output, Started
+from skill_magic.events import Finished, Output, Started
 from skill_magic.host import Host
 from skill_magic.spec import Limits
 
@@ -83,14 +83,38 @@ def test_a_tool_that_does_not_read_its_stdin(go: Callable[..., Any]) -> None:
     assert outcome.finished.state == "finished"
 
 
-def test_an_input_that_breaks_off_is_told(go: Callable[..., Any]) -> None:
-    class Broken(io.BytesIO):
-        def read1(self, size: int | None = -1, /) -> bytes:
-            raise OSError("the disk is gone")
+class Broken(io.BytesIO):
+    """A source that gives a line and then fails."""
 
-    outcome = go("cat", stdin=Broken(), timeout=20.0)
-    assert outcome.finished.state == "finished"
-    assert [note.text for note in outcome.of(Note)] == ["the input broke off: the disk is gone"]
+    calls = 0
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self.calls += 1
+        if self.calls == 1:
+            return b"first\n"
+        raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("cat",), ("sh", "-c", "trap 'exit 0' INT TERM; cat; echo whole"), ("sleep", "60")],
+    ids=["reads", "ends well on a signal", "does not read"],
+)
+def test_half_an_input_is_never_a_success(go: Callable[..., Any], words: tuple[str, ...]) -> None:
+    outcome = go(*words, stdin=Broken(), timeout=20.0)
+    assert outcome.finished.state == "failed"
+    assert outcome.finished.error == "the input broke off: the disk is gone"
+    assert b"whole" not in outcome.stdout  # it never saw an end of its input
+
+
+def test_a_source_that_breaks_off_after_the_end_does_no_harm(go: Callable[..., Any]) -> None:
+    class Late(Broken):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            if self.calls:
+                time.sleep(3)
+            return super().read1(size)
+
+    assert go("head", "-n", "1", stdin=Late(), timeout=20.0).finished.state == "finished"
 
 
 def test_a_tool_that_closes_its_streams_and_goes_on(go: Callable[..., Any]) -> None:

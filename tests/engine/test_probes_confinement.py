@@ -167,6 +167,7 @@ def test_network_none_reaches_nothing(project: Project, server: tuple[str, str])
 def test_bridge_gets_out(project: Project, server: tuple[str, str]) -> None:
     """The control: the same probe connects where the manifest says bridge."""
     project.write('network = "bridge"')
+    project.trust("network:bridge")
     address, _ = server
     wait = f"""
 import time
@@ -257,6 +258,8 @@ print("processes", len([pid for pid in os.listdir("/proc") if pid.isdigit()]))
 def test_nothing_is_left_of_root(project: Project, line: str) -> None:
     project.path.chmod(0o777)
     project.write(line)
+    if line:
+        project.trust("uid:1234", "gid:1234")
     found = project.attempts(SYSCALLS)
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert found.pop(name) == "0000000000000000"
@@ -302,6 +305,7 @@ def test_a_setuid_program_gives_nothing(project: Project) -> None:
     name = commit(run="cp -L /usr/bin/python3 /opt/setuid; chmod 4755 /opt/setuid")
     try:
         project.write('user = "1234:1234"', image=name)
+        project.trust("uid:1234", "gid:1234")
         code = """
 import os, subprocess
 assert os.stat("/opt/setuid").st_mode & 0o4000 and os.stat("/opt/setuid").st_uid == 0

@@ -17,7 +17,7 @@ from skill_magic.host import Host
 from skill_magic.policy.rules import check_image
 from skill_magic.spec import Gpus, RunSpec
 
-from .probes import Person, Project, codes, commit, docker, drop, volumes
+from .probes import UID, Person, Project, codes, commit, docker, drop, volumes
 
 pytestmark = pytest.mark.engine
 
@@ -103,6 +103,63 @@ def test_the_images_volumes_are_gone_with_the_container(project: Project, image:
     assert volumes() - before == set()
 
 
+@pytest.mark.parametrize(
+    "volume", ["/workdir/a/b/c", "/workdir/.idea", "/workdir/.git/hooks", "/x/../workdir/d", "workdir/e"]
+)
+def test_no_volume_of_an_image_makes_a_folder_of_roots(
+    project: Project, image: Callable[..., str], volume: str
+) -> None:
+    name = image(f'VOLUME ["{volume}"]')
+    project.write(image=name)
+    before = sorted(project.path.rglob("*"))
+    assert codes(project.refusal("print(1)")) == {"image-volume-missing"}
+    assert sorted(project.path.rglob("*")) == before
+
+
+def test_a_volume_of_an_image_over_a_folder_that_is_there(
+    project: Project, image: Callable[..., str]
+) -> None:
+    name = image('VOLUME ["/workdir/there"]')
+    (project.path / "there").mkdir()
+    project.write(image=name)
+    assert project.run("import os; print(os.listdir('/workdir/there'))").stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("links", "changes"),
+    [
+        ({"/workdir": "/etc"}, ()),
+        ({"/workdir": "/proc"}, ()),
+        ({"/data": "/workdir"}, ('VOLUME ["/data/x"]',)),
+        ({"/deep/data": "../workdir"}, ('VOLUME ["/deep/data/x"]',)),
+        ({"/one": "/two", "/two": "/workdir"}, ('VOLUME ["/one/x"]',)),
+        ({"/sbin": "/workdir"}, ()),
+    ],
+    ids=str,
+)
+def test_no_link_of_an_image_leads_a_mount_elsewhere(
+    project: Project, image: Callable[..., str], links: dict[str, str], changes: tuple[str, ...]
+) -> None:
+    name = image(*changes, files=dict(links))
+    project.write(image=name)
+    before = sorted(project.path.rglob("*"))
+    assert codes(project.refusal("print(1)")) == {"target-link"}
+    assert sorted(project.path.rglob("*")) == before
+
+
+def test_a_harmless_link_of_an_image_is_followed(project: Project, image: Callable[..., str]) -> None:
+    name = image(files={"/workdir": "/srv/elsewhere"})
+    project.write(image=name)
+    assert project.run("import os; print(os.getcwd())").ok
+
+
+def test_no_folder_of_the_host_takes_the_place_of_etc(project: Project) -> None:
+    (project.path / "d").mkdir()
+    project.write('volumes = ["./d:/etc"]')
+    assert codes(project.refusal("print(1)")) == {"target-system"}
+    assert list((project.path / "d").iterdir()) == []
+
+
 def test_labels_are_not_configuration(project: Project, image: Callable[..., str]) -> None:
     labels = {
         "skill-magic.keep": "true", "skill-magic.rm": "false", "skill-magic.session": "another",
@@ -155,7 +212,7 @@ NAMED = [
     ("nobody", "user-root"),
     ("app:sneaky", "user-root-group"),
     ("nobody:plain", "user-root"),
-    ("1234:sneaky", "user-root-group"),
+    (f"{UID}:sneaky", "user-root-group"),
     ("missing", "user-unknown"),
 ]
 
@@ -177,6 +234,7 @@ def test_an_image_that_calls_root_nobody(person: Person, image: Callable[..., st
         assert not (person.home / "project/planted").exists()
     person.project.write('user = "app:plain"', image=name)
     person.own()
+    person.trust("uid:1234", "gid:1234")
     done = person.tool("import os; print(os.getuid(), os.getgid())")
     assert done.stdout == "1234 1234\n", done.stderr
 
@@ -206,6 +264,7 @@ def test_a_name_brings_no_groups_of_the_image(person: Person, image: Callable[..
     assert "999" in docker("run", "--rm", "--user=nobody", "--entrypoint=id", name)
     person.project.write('user = "nobody"', image=name)
     person.own()
+    person.trust("uid:65534", "gid:65534")
     done = person.tool("import os; print(os.getuid(), os.getgid(), os.getgroups())")
     assert done.stdout == "65534 65534 [65534]\n", done.stderr
 
@@ -225,6 +284,7 @@ def test_a_number_alone_keeps_the_callers_group(person: Person, image: Callable[
     name = image(files={"/etc/passwd": PASSWD})
     person.project.write('user = "4321"', image=name)
     person.own()
+    person.trust("uid:4321")
     done = person.tool("import os; print(os.getuid(), os.getgid(), os.getgroups())")
     gid = os.stat(person.home).st_gid
     assert done.stdout == f"4321 {gid} [{gid}]\n", done.stderr

@@ -114,6 +114,7 @@ def test_the_socket_that_docker_host_names_is_protected(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     project.write(f'volumes = ["{tmp_path}/elsewhere:/x:ro"]')
+    project.trust(f"mount:ro:{tmp_path}/elsewhere")
     assert project.run("print(1)").ok  # a folder like any other, so far
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/elsewhere/engine.sock")
     with pytest.raises(PolicyError) as caught:

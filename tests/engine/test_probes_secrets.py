@@ -63,6 +63,7 @@ def test_a_secret_reaches_the_tool_and_nobody_else(
     (project.path / "data").mkdir()
     if "./${" in line:
         (project.path / SECRET / ".git").mkdir(parents=True)
+    project.trust("env:PGPASSWORD")
     code = "import os; print('hunter2' in str(os.environ) + open('/proc/self/mountinfo').read())"
     result = project.run(code)
     assert result.stdout == "True\n"
@@ -128,6 +129,7 @@ def test_no_proxy_and_no_variable_of_the_host_leaks_in(
     for name in ("HTTP_PROXY", "https_proxy", "AWS_SECRET_ACCESS_KEY", "SOMETHING"):
         monkeypatch.setenv(name, proxy)
     project.write('network = "bridge"')
+    project.trust("network:bridge")
     result = project.run("import os; print(sorted(os.environ.items()))")
     assert result.ok, result.stderr
     assert SECRET not in result.stdout

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,16 @@ from typing import Any
 import pytest
 
 from skill_magic import engine as room
+from skill_magic.command import parse as command
+from skill_magic.door import Door
 from skill_magic.engine import Engine, Run, containers, session
 from skill_magic.errors import EngineError
 from skill_magic.events import Finished, Output, Started
 from skill_magic.host import Host
+from skill_magic.verbs import perform
+from skill_magic.views.base import QuietView
+
+from .conftest import PYTHON
 
 pytestmark = pytest.mark.engine
 
@@ -49,7 +56,13 @@ class Kernel:
     """A process that runs a tool, as a notebook's kernel would."""
 
     def __init__(
-        self, *, keep: bool = False, rm: bool = True, script: str = TICKS, directory: str = "/"
+        self,
+        data_home: Path,
+        *,
+        keep: bool = False,
+        rm: bool = True,
+        script: str = TICKS,
+        directory: str = "/",
     ) -> None:
         words = ["keep" if keep else "-", "rm" if rm else "-", script, directory]
         self.process = subprocess.Popen(
@@ -57,6 +70,7 @@ class Kernel:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            env={**os.environ, "XDG_DATA_HOME": str(data_home)},
             start_new_session=True,
         )
         assert self.process.stdout is not None
@@ -79,11 +93,11 @@ class Kernel:
 
 
 @pytest.fixture
-def kernel(engine: Engine) -> Iterator[Callable[..., Kernel]]:
+def kernel(engine: Engine, host: Host) -> Iterator[Callable[..., Kernel]]:
     made: list[Kernel] = []
 
     def make(**options: Any) -> Kernel:
-        made.append(Kernel(**options))
+        made.append(Kernel(host.data_dir.parent, **options))
         return made[-1]
 
     yield make
@@ -214,6 +228,149 @@ def test_the_sweep_removes_what_dead_processes_left(
     assert volumes_of(engine, dead.container) == []
     assert present(engine, alive.container) == "running", "its process lives"
     assert room.sweep(engine, host) == (), "not again so soon"
+
+
+def labels_of(engine: Engine, container: str) -> dict[str, str]:
+    labels: dict[str, str] = engine.api.inspect_container(container)["Config"]["Labels"]
+    return labels
+
+
+@pytest.fixture
+def theirs(engine: Engine) -> Iterator[Callable[..., str]]:
+    """Makes containers that are none of ours: ``theirs(name, image, labels, started=True)``; gone after the test."""
+    made: list[str] = []
+
+    def make(
+        name: str, image: str = PYTHON, labels: dict[str, str] | None = None, *, started: bool = True
+    ) -> str:
+        config = engine.api.create_container_config(image, ["sleep", "60"], labels=labels)
+        made.append(engine.api.create_container_from_config(config, name)["Id"])
+        if started:
+            engine.api.start(made[-1])
+        return name
+
+    yield make
+    for container in made:
+        engine.api.remove_container(container, force=True, v=True)
+
+
+@pytest.fixture
+def committed(engine: Engine) -> Iterator[Callable[[str], str]]:
+    """Makes an image of a container, as ``docker commit`` does: with its labels."""
+    images: list[str] = []
+
+    def commit(container: str) -> str:
+        images.append(
+            engine.api.commit(container, repository="skill-test-committed", tag=uuid.uuid4().hex)["Id"]
+        )
+        return images[-1]
+
+    yield commit
+    for image in images:
+        engine.api.remove_image(image, force=True)
+
+
+def somebodys(number: int) -> str:
+    """A name of the form of ours."""
+    return f"skill-theirs-{uuid.uuid4().hex[:7]}{number}"
+
+
+def everything_that_cleans(engine: Engine, host: Host) -> None:
+    """All that removes or stops without being told a name of a container."""
+    room.sweep(engine, host, force=True)
+    perform(command.parse(["clean", "--yes"], door="shell"), Door("shell", host, QuietView, None))
+
+
+@pytest.mark.parametrize("started", [True, False], ids=["running", "never started"])
+def test_what_an_image_made_of_a_run_of_ours_begins_is_not_ours(
+    kernel: Callable[..., Kernel],
+    engine: Engine,
+    host: Host,
+    committed: Callable[[str], str],
+    theirs: Callable[..., str],
+    started: bool,
+) -> None:
+    """``docker commit`` of a run copies every label of it, the signature too."""
+    dead = orphaned(kernel)
+    image = committed(dead.container)
+    names = [theirs(somebodys(number), image, started=started) for number in range(2)]
+    assert labels_of(engine, names[0]) == labels_of(engine, dead.container)
+    everything_that_cleans(engine, host)
+    assert present(engine, dead.container) is None
+    for name in names:
+        assert engine.api.inspect_container(name)["State"]["Running"] is started
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"session": "x", "user": "{uid}", "rm": "true"},
+        {"session": "{session}", "user": "{uid}", "rm": "true"},
+        {"session": "x", "user": "{uid}", "rm": "false", "keep": "true"},
+        {"session": "x", "user": "{uid}", "rm": "true", "signature": ""},
+        {"session": "x", "user": "{uid}", "rm": "true", "signature": "0" * 64},
+        {
+            "session": "x", "user": "{uid}", "rm": "true", "pid": "1", "pid-start": "0", "pid-ns": "{pid-ns}",
+            "boot-id": "{boot-id}", "container": "{name}",
+        },
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("started", [True, False], ids=["running", "never started"])
+def test_labels_without_the_signature_are_nothing(
+    engine: Engine, host: Host, theirs: Callable[..., str], forged: dict[str, str], started: bool
+) -> None:
+    name = somebodys(0)
+    facts = {
+        "uid": str(host.uid), "session": session.current().id, "pid-ns": session.pid_namespace(),
+        "boot-id": session.boot_id(), "name": name,
+    }  # fmt: skip
+    labels = {f"skill-magic.{key}": value.format_map(facts) for key, value in forged.items()}
+    theirs(name, labels=labels, started=started)
+    assert name not in {one.name for one in containers(engine)}
+    for ask in (room.find, room.stop, room.remove, lambda e, n: list(room.logs(e, n))):
+        with pytest.raises(EngineError, match="no run"):
+            ask(engine, name)
+    with pytest.raises(EngineError, match="no run"):
+        Run.attach_existing(engine, name, host)
+    everything_that_cleans(engine, host)
+    assert engine.api.inspect_container(name)["State"]["Running"] is started
+
+
+def test_the_watchdog_takes_what_is_signed_alone(
+    kernel: Callable[..., Kernel], engine: Engine, theirs: Callable[..., str], wait_until: Callable[..., Any]
+) -> None:
+    process = kernel()
+    labels = labels_of(engine, process.container)
+    copied = theirs(somebodys(1), labels=labels)  # of the very session, with its signature
+    process.kill()
+    wait_until(lambda: present(engine, process.container) is None)
+    wait_until(lambda: not process.watchdogs())
+    assert engine.api.inspect_container(copied)["State"]["Running"]
+
+
+def test_a_person_of_another_key_has_other_containers(
+    kernel: Callable[..., Kernel], engine: Engine, host: Host, tmp_path: Path
+) -> None:
+    dead = orphaned(kernel)
+    somebody = dataclasses.replace(host, data_dir=tmp_path / "somebody")
+    assert dead.container not in {one.name for one in containers(room.connect(somebody))}
+    assert dead.container not in room.sweep(room.connect(somebody), somebody, force=True)
+    assert present(engine, dead.container) == "running"
+
+
+def test_a_persons_own_containers_of_a_compose_project_stay(
+    engine: Engine, host: Host, theirs: Callable[..., str], go: Callable[..., Any]
+) -> None:
+    project = f"skill-{uuid.uuid4().hex[:8]}"
+    labels = {"com.docker.compose.project": project, "com.docker.compose.service": "db"}
+    names = [
+        theirs(f"{project}-db-1", labels=labels),
+        theirs(f"{project}-web-1", labels=labels, started=False),
+    ]
+    assert go("true").finished.state == "finished"
+    everything_that_cleans(engine, host)
+    assert [engine.api.inspect_container(name)["State"]["Running"] for name in names] == [True, False]
 
 
 def test_the_sweep_leaves_other_peoples(kernel: Callable[..., Kernel], engine: Engine, host: Host) -> None:

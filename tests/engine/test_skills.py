@@ -234,6 +234,18 @@ class TestPostgres:
         result = skill_magic.run("postgres", ["-h", postgres.address, "-U", "postgres", "-qAt"], stdin=sql)
         assert result.stdout == "wren|9\nRotkehlchen ü|18\ncrane|5500\n"
 
+    @pytest.mark.parametrize("more", [[], ["--csv"], ["-qAt"], ["-f", "-"]], ids=str)
+    def test_a_script_stops_at_its_first_error(self, folder: Path, postgres: Server, more: list[str]) -> None:
+        """Whatever arguments a call has: what follows a failed statement is not run."""
+        words = ["-h", postgres.address, "-U", "postgres", *more]
+        with pytest.raises(skill_magic.SkillFailed, match="exit code 3") as caught:
+            skill_magic.run("postgres", words, stdin="select * from nope; select 'went' || ' on';")
+        assert "went on" not in caught.value.result.stdout
+
+    def test_a_call_has_the_last_word(self, folder: Path, postgres: Server) -> None:
+        words = ["-h", postgres.address, "-U", "postgres", "-v", "ON_ERROR_STOP=0", "-qAt"]
+        assert skill_magic.run("postgres", words, stdin="select * from nope; select 7;").stdout == "7\n"
+
     def test_an_error_in_the_sql_is_an_error_here(self, folder: Path, postgres: Server) -> None:
         words = ["-h", postgres.address, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", "SELECT nonsense"]
         with pytest.raises(skill_magic.SkillFailed, match="exit code 1") as caught:
@@ -262,6 +274,10 @@ class TestRedis:
     def test_commands_as_arguments(self, folder: Path, redis: Server) -> None:
         assert skill_magic.run("redis", ["-h", redis.address, "SET", "bird", "a wren"]).stdout == "OK\n"
         assert skill_magic.run("redis", ["-h", redis.address, "GET", "bird"]).stdout == "a wren\n"
+
+    def test_a_command_that_the_server_refuses_is_an_error(self, folder: Path, redis: Server) -> None:
+        with pytest.raises(skill_magic.SkillFailed, match="unknown command"):
+            skill_magic.run("redis", ["-h", redis.address, "NONSENSE"])
 
     def test_commands_on_stdin(self, folder: Path, redis: Server) -> None:
         result = skill_magic.run("redis", ["-h", redis.address], stdin="SET n 41\nINCR n\nGET n\n")

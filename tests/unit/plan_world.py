@@ -59,9 +59,13 @@ def plan_of(
     return draft(make_skill(directory, **docker), request, host or make_host(directory))
 
 
-def decision(directory: Path, *args: str, host: Host | None = None, **docker: Any) -> Decision:
-    """Plan and policy, with no grants and nobody's settings."""
+def decision(
+    directory: Path,
+    *args: str,
+    host: Host | None = None,
+    grants: frozenset[str] = frozenset(),
+    **docker: Any,
+) -> Decision:
+    """Plan and policy, with no grants unless some are given, and nobody's settings."""
     skill = make_skill(directory, extra_args=list(args), **docker)
-    return evaluate(
-        skill, Request("t"), host or make_host(directory), settings=Settings(), grants=frozenset()
-    )
+    return evaluate(skill, Request("t"), host or make_host(directory), settings=Settings(), grants=grants)

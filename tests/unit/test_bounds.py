@@ -18,7 +18,7 @@ from skill_magic.errors import ManifestError, PolicyError, SpecError
 from skill_magic.findings import SHOWN, Violation, told
 from skill_magic.host import Host
 from skill_magic.policy.decide import Decision, check_all
-from skill_magic.verbs import check, explain
+from skill_magic.verbs import check, doctor, explain
 from skill_magic.verbs.trust import trust
 from skill_magic.views.base import QuietView
 
@@ -168,6 +168,14 @@ def test_explain_and_trust_are_bounded_too(host: Host) -> None:
     with pytest.raises(SpecError) as caught:
         trust(Command("trust", ("t",)), shell(host))
     assert len(caught.value.lines()) == 2 * SHOWN + 2
+
+
+def test_doctor_is_bounded_too(host: Host) -> None:
+    body = "".join(f"[skills.s{n}.docker]\nimage = 5\n" for n in range(120))
+    (host.directory / "skills.toml").write_text(body)
+    answer = doctor.doctor(Command("doctor"), shell(host))
+    assert answer.text().count("[manifest-type]") == SHOWN
+    assert "and 70 more" in answer.text()
 
 
 def spent(work: Callable[[], object]) -> float:

@@ -28,7 +28,7 @@ EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[2J\u202e'
 
 # What JupyterLab's sanitiser keeps in a notebook that is not trusted, as far as the card uses it.
 TAGS = {"div", "span", "pre", "details", "summary", "img", "video", "audio", "a"}
-ATTRIBUTES = {"style", "open", "src", "alt", "title", "href", "controls", "preload"}
+ATTRIBUTES = {"class", "style", "open", "src", "alt", "title", "href", "controls", "preload"}
 PROPERTIES = {
     *("align-items", "background", "background-color", "border", "border-left", "border-radius", "color"),
     *("display", "flex-wrap", "font-family", "font-size", "font-style", "font-weight", "gap", "height"),
@@ -104,8 +104,10 @@ def png(width: int = 2, height: int = 2, size: int = 0) -> bytes:
 def check(html: str) -> Reader:
     """Every element, attribute and property of a card is one that an untrusted notebook may have."""
     reader = Reader(html)
-    for tag, attributes in reader.tags:
+    for number, (tag, attributes) in enumerate(reader.tags):
         assert tag in TAGS
+        # On the outermost element and nowhere else: a class inside could give MathJax its way again.
+        assert attributes.get("class") == (None if number else "mathjax_ignore tex2jax_ignore")
         assert set(attributes) <= ATTRIBUTES
         for declaration in (attributes.get("style") or "").split(";"):
             name, _, value = declaration.partition(":")

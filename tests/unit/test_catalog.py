@@ -83,7 +83,7 @@ def test_a_cell_without_arguments_is_a_script(host: Host) -> None:
     found = bundled(host)
     for name in ("python-runner", "python-runner-net", "node-runner", "node-runner-net"):
         assert found[name].docker.command == ("-",)
-    assert found["postgres"].docker.command == ("-v", "ON_ERROR_STOP=1")
+    assert found["postgres"].leading_args == ("-v", "ON_ERROR_STOP=1")
     assert "PYTHONUNBUFFERED=1" in found["python-runner"].docker.environment
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from skill_magic import completion
 from skill_magic.command.grammar import VERBS
-from skill_magic.completion import LIMIT, complete
+from skill_magic.command.parse import interpolate, split
+from skill_magic.completion import LIMIT, complete, quote
+from skill_magic.foreign import hides
 
 USABLE = [name for name, verb in VERBS.items() if not verb.reserved]
 NAMES = ["ffmpeg", "pg-dump", "postgres", "python-runner"]
@@ -92,8 +100,6 @@ def test_files_of_the_directory(tmp_path: Path) -> None:
 
 
 def test_what_is_completed_is_read_as_that_file(tmp_path: Path) -> None:
-    from skill_magic.command.parse import interpolate, split
-
     names = ["in put.mp4", 'it\'s "so"', "{x}", "a\\b", "#1"]
     for name in names:
         (tmp_path / name).touch()
@@ -147,3 +153,137 @@ def test_a_broken_manifest_completes_what_it_can(shell: InteractiveShell, tmp_pa
     with provisionalcompleter():
         found = [each.text for each in shell.Completer.completions("%skill doc", 10)]
     assert found == ["doctor"]
+
+
+HOSTILE = [
+    "a\x1b[2Jb", "a\nb", "a\rb", "a\tb", "a\x7fb", "a\x9b2Jb", "a\u202eb", "a\u2066b", "a\u2028b", "a\u2029b", "a\x85b",
+    "a\u200bb", "a\ufeffb", "a\u3164b", "a\U000e0041b", "a\xadb", os.fsdecode(b"a\xffb"), "a\x00b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE[:-1])
+def test_a_name_that_is_not_seen_as_it_is_is_not_offered(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / name).touch()
+    (tmp_path / f"d{name}").mkdir()
+    (tmp_path / f"d{name}" / "inside").touch()
+    for typed in ("", name[:1], "sub/", f"d{name}/", f"d{name}"):
+        assert words(f"%skill ffmpeg -- {typed}", tmp_path) in ([], ["sub/"])
+        assert words(f"%skill check {typed}", tmp_path) in ([], ["sub/"])
+        assert words(f"%skill -m {typed}", tmp_path) in ([], ["sub/"])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nor_is_a_skill_or_a_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = complete("%skill run ", lambda: ["good", name], lambda: Path("/nowhere"))
+    assert found == (["good"], "")
+    monkeypatch.setattr(completion, "_runs", lambda: ["skill-a", name])
+    assert words("%skill stop ") == ["skill-a"]
+
+
+@pytest.mark.parametrize(
+    "line", ["%skill x -- {}", "%skill x -- -i {}", "%skill x --raw -- {}", "%skill -m {}"]
+)
+@given(name=st.text(min_size=1, max_size=8), cut=st.integers(0, 8))
+@example(name="a}}b", cut=1)
+@example(name="{x}}{", cut=2)
+@example(name="--raw", cut=0)
+@example(name='it\'s "so" ', cut=4)
+@example(name="a\\", cut=1)
+@example(name="what?", cut=1)
+@example(name="..a", cut=1)
+def test_whatever_is_offered_is_read_as_that_file(line: str, name: str, cut: int) -> None:
+    if name in (".", "..") or "/" in name or "\0" in name or len(name.encode("utf-8", "replace")) > 255:
+        return
+    raw = "--raw" in line
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            (Path(folder) / name).touch()
+        except UnicodeEncodeError:
+            return
+        typed = quote(name[:cut], raw=raw)  # typed so far, as a person would have had to
+        found = complete(line.format(typed), lambda: NAMES, lambda: Path(folder))
+    assert found is not None
+    offered, fragment = found
+    assert fragment == typed
+    for word in offered:
+        assert not hides(word)
+        [read] = split(word) if raw else interpolate(split(word), {})
+        assert read.removeprefix("./") == name
+        assert not read.startswith("-")
+        assert not word.endswith("?") or word.endswith("\\?")  # IPython's own question
+
+
+@pytest.mark.parametrize(
+    "typed", ["in\\ p", "'in p", '"in p', "'in p'", "in' 'p", '"in"\\ ', "in\\ put.mp4", "./in\\ "]
+)
+def test_what_is_quoted_goes_on(tmp_path: Path, typed: str) -> None:
+    (tmp_path / "in put.mp4").touch()
+    (tmp_path / "p").touch()
+    found = complete(f"%skill ffmpeg -- -i {typed}", lambda: NAMES, lambda: tmp_path)
+    assert found == ([f"{'./' if typed[0] == '.' else ''}in\\ put.mp4"], typed)
+
+
+def test_a_name_that_would_join_what_stands_before_it_is_not_offered(tmp_path: Path) -> None:
+    (tmp_path / "\u0301a").touch()
+    (tmp_path / "e\u0301a").touch()
+    assert words("%skill ffmpeg -- ", tmp_path) == ["e\u0301a"]
+
+
+def test_a_file_like_an_option_is_offered_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "-rf").touch()
+    assert words("%skill ffmpeg -- ", tmp_path) == ["./-rf"]
+    assert words("%skill ffmpeg -- -r", tmp_path) == ["./-rf"]
+
+
+@pytest.mark.filterwarnings("ignore:.*pending deprecation:PendingDeprecationWarning")
+def test_no_other_matcher_offers_them_either(shell: InteractiveShell, tmp_path: Path) -> None:
+    for name in HOSTILE[:-1]:
+        (tmp_path / f"zq{name}").touch()
+    (tmp_path / "skills.toml").write_text('[skills.mine.docker]\nimage = "python:3.12-slim"\n')
+
+    def completed(line: str) -> list[str]:
+        with provisionalcompleter():
+            return [each.text for each in shell.Completer.completions(line, len(line))]
+
+    for line in (
+        "%skill mine -- zq",
+        "%skill mine -- zqa",
+        "%skill list zq",
+        "r = %skill mine -- zq",
+        "%skill check zq",
+    ):
+        assert not [text for text in completed(line) if hides(text) or text.startswith("zq")], line
+    assert completed("%skill mine -- skil") == ["skills.toml"]
+    assert shell.complete("", "%skill mine -- zq", 17)[1] == []
+
+
+def test_a_line_as_completed_reaches_the_magic_as_that_file(shell: InteractiveShell, tmp_path: Path) -> None:
+    """Through IPython's own reading of the line, which knows nothing of our quoting."""
+    names = [
+        "in put.mp4",
+        'it\'s "so"',
+        "{x}",
+        "a\\b",
+        "#1",
+        "what?",
+        "what??",
+        "a;",
+        "a}}b",
+        "(b",
+        "$HOME",
+        "!ls",
+        "%x",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    for name in names:
+        for start in ("%skill x -- ", "r = %skill x -- "):
+            line = start + quote(name)
+            cell = shell.transform_cell(line)
+            assert "'skill'" in cell, cell
+            calls = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
+            [said] = [ast.literal_eval(call.args[1]) for call in calls if len(call.args) == 2]
+            assert interpolate(split(said), {})[-1] == name
+            assert quote(name) in (words(start + quote(name[:1]), tmp_path) or [])

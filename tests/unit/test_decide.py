@@ -87,13 +87,13 @@ def test_the_bundled_skills_need_nothing(host: Host) -> None:
     assert {decision.verdict for decision in found} == {"allow"}
 
 
-def test_the_bundled_skills_would_need_nothing_as_a_project(host: Host) -> None:
-    # Not even the confinement of a project is felt by them.
+def test_the_bundled_skills_would_need_but_their_network_as_a_project(host: Host) -> None:
     for decision in check_all(host):
         assert decision.skill is not None
         skill = replace(decision.skill, origin="project", file=host.directory / "skills.toml")
         found = evaluate(skill, Request(skill.name), host, settings=Settings(), grants=frozenset())
-        assert found.violations == (), skill.name
+        expected = [] if skill.docker.network == "none" else ["network:bridge"]
+        assert [each.grant for each in found.violations] == expected, skill.name
 
 
 def test_a_broken_file(host: Host) -> None:
@@ -136,7 +136,8 @@ def test_a_path_to_a_project(host: Host, tmp_path: Path) -> None:
 def test_hidden_credentials_are_told(host: Host) -> None:
     (host.home / ".config/gh").mkdir(parents=True)
     skill = make_skill(host, volumes=("${HOME}/.config:/c:ro",))
-    found = evaluate(skill, Request("t"), host, settings=Settings(), grants=frozenset())
+    given = frozenset({f"mount:ro:{host.home}/.config"})
+    found = evaluate(skill, Request("t"), host, settings=Settings(), grants=given)
     assert found.verdict == "allow"
     assert found.spec is not None
     assert f"hidden from the container: {host.home}/.config/gh" in found.spec.notes

@@ -89,12 +89,23 @@ ALLOWED: list[tuple[list[str], str, Any]] = [
 
 @pytest.mark.parametrize(("args", "path", "value"), ALLOWED, ids=lambda value: str(value)[:60])
 def test_allowed(tmp_path: Path, args: list[str], path: str, value: Any) -> None:
-    found = decision(tmp_path, *args)
+    found = decision(tmp_path, *args, grants=BRIDGE)
     assert found.violations == ()
     made: Any = found.spec
     for name in path.split("."):
         made = getattr(made, name)
     assert made == value
+
+
+BRIDGE = frozenset({"network:bridge"})
+
+
+@pytest.mark.parametrize(
+    "args", [["--network=bridge"], ["--net", "bridge"], ["--network", "name=BRIDGE"]], ids=str
+)
+def test_a_network_needs_a_grant_however_it_is_written(tmp_path: Path, args: list[str]) -> None:
+    (found,) = decision(tmp_path, *args).violations
+    assert (found.code, found.grant, found.field) == ("network-bridge", "network:bridge", "extra_args[0]")
 
 
 REFUSED = [
@@ -271,7 +282,7 @@ GRANTED = [
 
 @pytest.mark.parametrize(("code", "args", "grant"), GRANTED, ids=lambda value: str(value)[:60])
 def test_needs_a_grant(tmp_path: Path, code: str, args: list[str], grant: str) -> None:
-    found = decision(tmp_path, *args)
+    found = decision(tmp_path, *args, grants=BRIDGE)
     assert found.verdict == "trust"
     assert [(each.code, each.grant) for each in found.violations] == [(code, grant)]
     assert "skill trust t" in found.violations[0].fix

@@ -252,16 +252,13 @@ def test_a_directory_a_device_and_a_dangling_link_are_no_manifests(host: Host) -
     file.mkdir()
     assert load(host).broken[0].code == "manifest-unreadable"
     file.rmdir()
-    for target in ("/dev/zero", "nowhere", "skills.toml"):
+    for target in ("nowhere", "skills.toml"):
         file.symlink_to(target)
         assert load(host).broken[0].code == "manifest-unreadable", target
         file.unlink()
-
-
-def test_a_link_to_a_manifest_is_read_where_the_link_is(host: Host) -> None:
-    real = write(host.directory.parent / "elsewhere" / "real.toml", GOOD.format("x"))
-    (host.directory / "skills.toml").symlink_to(real)
-    assert load(host).find("x").base_dir == host.directory
+    file.symlink_to("/dev/zero")
+    assert load(host).broken[0].code == "manifest-link"
+    assert load(host, explicit=file).broken[0].code == "manifest-unreadable"
 
 
 def test_a_file_that_may_not_be_read(host: Host) -> None:

@@ -222,6 +222,59 @@ def test_a_log_being_written_stays(tmp_path: Path) -> None:
     assert logs.prune(tmp_path, now=1e9) == [run]
 
 
+@pytest.fixture
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Logs of 4 MiB together, in windows of 256 KiB."""
+    for module in (logs, output):
+        monkeypatch.setattr(module, "WINDOW", 1 << 18)
+        monkeypatch.setattr(module, "KEEP_BYTES", 4 << 20)
+    return 4 << 20
+
+
+def on_disk(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.glob("*/*.log"))
+
+
+def test_one_run_cannot_fill_the_disk(tmp_path: Path, small_bounds: int) -> None:
+    log = OutputLog(tmp_path)
+    for _ in range(100):
+        log.write("stdout", b"a" * (1 << 16))
+        assert on_disk(tmp_path) <= small_bounds
+    for _ in range(100):
+        log.write("stderr", b"b" * (1 << 16))
+        assert on_disk(tmp_path) <= small_bounds
+    kept = log.close()
+    assert small_bounds // 2 < kept.stdout.size - kept.stdout.lost <= small_bounds
+    assert kept.stdout.read() == b"a" * (kept.stdout.size - kept.stdout.lost)
+    assert kept.tail[-1].data.endswith(b"b" * 1000)  # the end is shown all the same
+    assert [note.partition(":")[0] for note in log.notes] == [
+        "not all of stdout could be kept",
+        "not all of stderr could be kept",
+    ]
+
+
+def test_older_logs_make_room_while_a_run_writes(tmp_path: Path, small_bounds: int) -> None:
+    old = [a_run(tmp_path, name, age=age, size=1 << 20) for name, age in (("oldest", 20), ("older", 10))]
+    log = OutputLog(tmp_path)
+    for _ in range(52):  # 3.25 MiB
+        log.write("stdout", b"a" * (1 << 16))
+        assert on_disk(tmp_path) <= small_bounds
+    assert [run.exists() for run in old] == [False, False]
+    assert log.close().stdout.lost == 0
+    assert log.notes == []
+
+
+def test_many_runs_at_once_have_one_bound(tmp_path: Path, small_bounds: int) -> None:
+    writing = [OutputLog(tmp_path) for _ in range(5)]
+    for _ in range(64):
+        for log in writing:
+            log.write("stdout", b"a" * (1 << 16))
+            assert on_disk(tmp_path) <= small_bounds
+    results = [log.close() for log in writing]
+    assert sum(kept.stdout.size - kept.stdout.lost for kept in results if kept.logs) <= small_bounds
+    assert all(log.notes for log in writing)
+
+
 def test_clean_removes_the_logs_of_all_ended_runs(tmp_path: Path) -> None:
     assert logs.clean(tmp_path / "runs") == 0
     ended = [a_run(tmp_path / "runs", str(number), age=number, size=1000) for number in range(3)]

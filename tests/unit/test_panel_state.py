@@ -268,7 +268,7 @@ def test_chart_is_thinned_and_keeps_its_ends() -> None:
 def test_notes_are_shown_without_control_characters() -> None:
     state = PanelState("demo", "demo:1")
     state.apply(Note("cpus \x1b[31mlowered\u202e"), 0)
-    assert state.head(0)["notes"] == ["cpus lowered\\u202e"]
+    assert state.head(0)["notes"] == ["cpus \\x1b[31mlowered\\u202e"]
 
 
 def test_a_snapshot_alone_tells_all() -> None:

@@ -57,6 +57,22 @@ def test_nothing_is_read_from_the_process(tmp_path: Path, monkeypatch: pytest.Mo
 # --- arguments -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("command", "given", "expected"),
+    [
+        ((), None, ("-v", "X=1")),
+        (("a",), None, ("-v", "X=1", "a")),
+        (("a",), (), ("-v", "X=1")),
+        (("a",), ("--csv",), ("-v", "X=1", "--csv")),
+    ],
+)
+def test_leading_arguments_stand_before_all_others(
+    tmp_path: Path, command: tuple[str, ...], given: tuple[str, ...] | None, expected: tuple[str, ...]
+) -> None:
+    skill = dataclasses.replace(make_skill(tmp_path, command=command), leading_args=("-v", "X=1"))
+    assert plan(skill, Request("x", given), make_host(tmp_path)).args == expected
+
+
 def test_the_calls_arguments_take_the_place_of_the_command(tmp_path: Path) -> None:
     skill, host = make_skill(tmp_path, command=["a", "b"]), make_host(tmp_path)
     assert draft(skill, Request("t"), host).spec.args == ("a", "b")
@@ -214,7 +230,10 @@ def test_user(tmp_path: Path) -> None:
     # A bare number would get its group from the image, which is root's where it does not know the number.
     assert plan_of(tmp_path, user="1234").spec.user == "1234:1000"
     assert plan_of(tmp_path, "-u", "1234").spec.user == "1234:1000"
-    assert plan_of(tmp_path, user="0").spec.user == "0"
+    assert plan_of(tmp_path, user="01234").spec.user == "01234:1000"
+    # Root's group, too: an image may give root another one, and further groups.
+    assert plan_of(tmp_path, user="0").spec.user == "0:0"
+    assert plan_of(tmp_path, user="000").spec.user == "000:0"
     assert plan_of(tmp_path, user="image").spec.user is None
     assert plan_of(tmp_path, user="0").spec.user_field == "user"
     assert plan_of(tmp_path, "--user", "7:7").spec.user_field == "extra_args[0]"

@@ -13,8 +13,8 @@ from policy_helpers import codes, make_host, make_spec
 
 from skill_magic.host import Host
 from skill_magic.mounts.mounts import parse_volume, project_mount
+from skill_magic.policy import accounts as policy_accounts
 from skill_magic.policy import rules as policy
-from skill_magic.policy import user as policy_user
 from skill_magic.policy.paths import Judge
 from skill_magic.policy.settings import Settings
 from skill_magic.spec import EnvVar, Gpus, ImageFacts, Mount, RunSpec, Wish
@@ -28,6 +28,7 @@ def host(tmp_path: Path) -> Host:
     made = make_host(
         tmp_path,
         environment={"MY_API_KEY": "s3cr3t-value", "DATA_DIR": "/data", "LANG": "C", "LC_ALL": "C"},
+        groups=(1000, 2000),
     )
     (made.directory / "data").mkdir()
     (made.home / "Videos").mkdir()
@@ -56,6 +57,24 @@ TWEAKS: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("container's network", {"network": "container:db"}, "network-namespace", None),
     ("network by path", {"network": "ns:/proc/1/ns/net"}, "network-namespace", None),
     ("another network", {"network": "pg_net"}, "network-name", "network:pg_net"),
+    ("bridge", {"network": "bridge"}, "network-bridge", "network:bridge"),
+    ("a host variable", {"environment": (EnvVar("K", "v", ("MY_API_KEY",)),)}, "env-host", "env:MY_API_KEY"),
+    ("of a plain name", {"environment": (EnvVar("K", "v", ("DATA_DIR",)),)}, "env-host", "env:DATA_DIR"),
+    (
+        "in a target",
+        {"mounts": (Mount("volume", "/w", names=("X",)),), "working_dir": None},
+        "env-host",
+        "env:X",
+    ),
+    ("another uid", {"user": "33:1000", "user_field": "user"}, "user-other", "uid:33"),
+    ("another uid, 033", {"user": "033:1000", "user_field": "user"}, "user-other", "uid:33"),
+    ("another uid, +33", {"user": "+33:1000", "user_field": "user"}, "user-other", "uid:33"),
+    ("another uid alone", {"user": "33", "user_field": "user"}, "user-other", "uid:33"),
+    ("another gid", {"user": "1000:33", "user_field": "user"}, "group-other", "gid:33"),
+    ("another gid, 033", {"user": "01000:033", "user_field": "user"}, "group-other", "gid:33"),
+    ("another gid of a name", {"user": "nobody:33", "user_field": "user"}, "group-other", "gid:33"),
+    ("another uid, a named group", {"user": "33:staff", "user_field": "user"}, "user-other", "uid:33"),
+    ("a further group", {"group_add": ("1000",)}, "group-add", "group-add:1000"),
     ("uid 0", {"user": "0", "user_field": "user"}, "user-root", "uid0"),
     ("uid 00", {"user": "00", "user_field": "user"}, "user-root", "uid0"),
     ("root", {"user": "root", "user_field": "user"}, "user-root", "uid0"),
@@ -102,15 +121,14 @@ ALLOWED: list[dict[str, Any]] = [
     {"image": "GHCR.IO/x/y"},
     {"image": DIGEST},
     {"image": "deadbeef:1"},
-    {"network": "bridge"},
     {"gpus": Gpus(count=-1)},
     {"user": "nobody", "user_field": "user"},
-    {"user": "33:33", "user_field": "user"},
+    {"user": "01000:+1000", "user_field": "user"},
+    {"user": "1000:2000", "user_field": "user"},
     {"working_dir": "/process"},
     {"mounts": (Mount("tmpfs", "/dev/shm"),)},
     {"environment": (EnvVar("LD_PRELOAD", "/x.so"),)},
-    {"environment": (EnvVar("K", "v", ("HOME", "LC_ALL")),), "network": "bridge"},
-    {"environment": (EnvVar("K", "v", ("MY_API_KEY",)),)},
+    {"environment": (EnvVar("K", "v", ("HOME", "LC_ALL")),)},
     {"environment": (EnvVar("NVIDIA_VISIBLE_DEVICES", "void"),)},
 ]
 
@@ -120,14 +138,53 @@ def test_allowed(host: Host, tweak: dict[str, Any]) -> None:
     assert policy.check(make_spec(host, **tweak), host) == ()
 
 
-def test_a_secret_and_a_network(host: Host) -> None:
+@pytest.mark.parametrize("network", ["none", "bridge"])
+def test_each_host_variable_is_asked_for_once_whatever_the_network(host: Host, network: str) -> None:
     variables = (EnvVar("A", "x", ("MY_API_KEY", "HOME")), EnvVar("B", "y", ("DATA_DIR", "MY_API_KEY")))
-    found = policy.check(make_spec(host, network="bridge", environment=variables), host)
-    assert [each.grant for each in found] == ["env:MY_API_KEY", "env:DATA_DIR"]
-    half = policy.check(
-        make_spec(host, network="bridge", environment=variables), host, grants=frozenset({"env:DATA_DIR"})
-    )
+    spec = make_spec(host, network=network, environment=variables)
+    given = frozenset({"network:bridge"})
+    found = policy.check(spec, host, grants=given)
+    assert [(each.code, each.grant) for each in found] == [
+        ("env-host", "env:MY_API_KEY"),
+        ("env-host", "env:DATA_DIR"),
+    ]
+    half = policy.check(spec, host, grants=given | {"env:DATA_DIR"})
     assert [each.grant for each in half] == ["env:MY_API_KEY"]
+
+
+def test_a_network_that_policy_toml_lists_needs_no_grant(host: Host) -> None:
+    spec = make_spec(host, network="bridge")
+    assert policy.check(spec, host, settings=Settings(networks=frozenset({"bridge"}))) == ()
+    assert codes(policy.check(spec, host, settings=Settings(networks=frozenset({"pg_net"})))) == [
+        "network-bridge"
+    ]
+    # The strict profile asks of everybody, and a list for projects does not loosen it.
+    strict = Settings(profile="strict", networks=frozenset({"bridge"}))
+    assert "network-bridge" in codes(policy.check(replace(spec, origin="user"), host, settings=strict))
+
+
+def test_root_and_a_foreign_group_are_two_things(host: Host) -> None:
+    spec = make_spec(host, user="0:33", user_field="user")
+    assert [each.grant for each in policy.check(spec, host)] == ["uid0", "gid:33"]
+    assert [each.grant for each in policy.check(spec, host, grants=frozenset({"uid0"}))] == ["gid:33"]
+    spec = make_spec(host, user="33:34", user_field="user")
+    assert [each.grant for each in policy.check(spec, host)] == ["uid:33", "gid:34"]
+
+
+def test_the_group_that_steers_the_engine_is_not_lent_to_a_tool(tmp_path: Path) -> None:
+    """Who may use the engine is in its group; a file of that group is worth the machine."""
+    server = tmp_path / "engine.sock"
+    server.touch()
+    os.chown(server, -1, group := 4321 if os.getuid() == 0 else os.getgid())
+    host = make_host(tmp_path, engine=f"unix://{server}", gid=99, groups=(99, group, 7))
+    for gid, expected in ((99, []), (7, []), (group, [f"gid:{group}"])):
+        spec = make_spec(host, user=f"1000:{gid}", user_field="user")
+        found = policy.check(spec, host)
+        assert [each.grant for each in found] == expected
+    assert "engine" in found[0].reason
+    # The first group of the caller is every run's, and so it is no gain.
+    first = replace(host, gid=group)
+    assert policy.check(make_spec(first, user=f"1000:{group}", user_field="user"), first) == ()
 
 
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "ld_preload"])
@@ -142,6 +199,10 @@ def test_loader_variables_with_a_gpu(host: Host, name: str) -> None:
     ("text", "code", "grant"),
     [
         ("${HOME}/Videos:/v", "mount-outside-rw", "mount:rw:{home}/Videos"),
+        ("${HOME}/Videos:/v:ro", "mount-outside-ro", "mount:ro:{home}/Videos"),
+        ("../Videos:/v:ro", "mount-outside-ro", "mount:ro:{home}/Videos"),
+        ("./link:/v:ro", "mount-outside-ro", "mount:ro:{home}/Videos"),
+        ("${HOME}/Videos/a.txt:/v:ro", "mount-outside-ro", "mount:ro:{home}/Videos/a.txt"),
         ("${PWD}/.git:/g", "mount-project-code", "mount:rw:{home}/proj/.git"),
         ("${PWD}/.git/hooks:/g", "mount-project-code", "mount:rw:{home}/proj/.git/hooks"),
         ("${HOME}:/h", "mount-home", None),
@@ -158,11 +219,12 @@ def test_loader_variables_with_a_gpu(host: Host, name: str) -> None:
         ("${PWD}/data:/", "target-root", None),
         ("${PWD}/data:/sys/x", "target-kernel", None),
         ("${PWD}/data:/workdir/nope", "target-missing", None),
-        ("${HOME}/Videos:/v:ro,Z", "mount-relabel", None),
     ],
 )
 def test_mounts(host: Host, text: str, code: str, grant: str | None) -> None:
     (host.directory / ".git/hooks").mkdir(parents=True)
+    (host.directory / "link").symlink_to(host.home / "Videos")
+    (host.home / "Videos/a.txt").touch()
     spec = with_mount(host, text)
     assert codes(policy.check(spec, host)) == [code]
     (found,) = policy.check(spec, host)
@@ -174,19 +236,41 @@ def test_mounts(host: Host, text: str, code: str, grant: str | None) -> None:
 def test_code_of_the_home_directory(host: Host) -> None:
     (host.home / ".gitconfig").touch()
     assert codes(policy.check(with_mount(host, "${HOME}/.gitconfig:/h"), host)) == ["mount-code"]
-    assert policy.check(with_mount(host, "${HOME}/.gitconfig:/h:ro"), host) == ()
+    reading = with_mount(host, "${HOME}/.gitconfig:/h:ro")
+    assert codes(policy.check(reading, host)) == ["mount-outside-ro"]
+    assert policy.check(replace(reading, origin="user"), host) == ()
 
 
-@pytest.mark.parametrize(
-    "text", ["${HOME}/Videos:/v:ro", "${PWD}/data:/d", "${PWD}:/w:z", "vol:/v", "/cache"]
-)
+def test_a_label_outside_is_refused_beside_what_can_be_granted(host: Host) -> None:
+    found = policy.check(with_mount(host, "${HOME}/Videos:/v:ro,Z"), host)
+    assert [(each.code, each.liftable) for each in found] == [
+        ("mount-relabel", False),
+        ("mount-outside-ro", True),
+    ]
+
+
+@pytest.mark.parametrize("text", ["${PWD}/data:/v:ro", "${PWD}/data:/d", "${PWD}:/w:z", "vol:/v", "/cache"])
 def test_mounts_that_need_nothing(host: Host, text: str) -> None:
     assert policy.check(with_mount(host, text), host) == ()
 
 
-def test_outside_and_a_network(host: Host) -> None:
-    (found,) = policy.check(with_mount(host, "${HOME}/Videos:/v:ro", network="bridge"), host)
-    assert (found.code, found.grant) == ("mount-outside-network", f"mount:ro:{host.home}/Videos")
+def test_who_may_write_to_a_path_may_read_it_and_no_other(host: Host) -> None:
+    (host.home / "Videos/deeper").mkdir()
+    spec = with_mount(host, "${HOME}/Videos:/v:ro")
+    for grant, expected in (
+        (f"mount:ro:{host.home}/Videos", []),
+        (f"mount:rw:{host.home}/Videos", []),
+        (f"mount:rw:{host.home}", ["mount-outside-ro"]),
+        (f"mount:rw:{host.home}/Videos/deeper", ["mount-outside-ro"]),
+        ("mount:rw:*", ["mount-outside-ro"]),
+    ):
+        assert codes(policy.check(spec, host, grants=frozenset({grant}))) == expected
+    given = frozenset({f"mount:rw:{host.home}/Videos"})
+    forbidden = Settings(forbid_grants=frozenset({"mount:rw:*"}))
+    assert codes(policy.check(spec, host, grants=given, settings=forbidden)) == ["mount-outside-ro"]
+    writing = with_mount(host, "${HOME}/Videos:/v")
+    reading = frozenset({f"mount:ro:{host.home}/Videos"})
+    assert codes(policy.check(writing, host, grants=reading)) == ["mount-outside-rw"]
 
 
 def test_special_files(host: Host) -> None:
@@ -204,7 +288,8 @@ def test_a_folder_with_a_socket(host: Host, inside: bool) -> None:
     (folder / "data").touch()
     (folder / "deeper").mkdir()
     (folder / "link").symlink_to("nowhere")
-    assert policy.check(with_mount(host, f"{folder}:/x:ro"), host) == ()
+    before = policy.check(with_mount(host, f"{folder}:/x:ro"), host)
+    assert codes(before) == ([] if inside else ["mount-outside-ro"])
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "x"))
         found = policy.check(with_mount(host, f"{folder}:/x:ro"), host)
@@ -288,12 +373,14 @@ def test_all_at_once(host: Host) -> None:
 
 def test_secrets_are_not_shown(host: Host) -> None:
     found = policy.check(with_mount(host, "/etc/${MY_API_KEY}:/x"), host)
-    assert codes(found) == ["mount-system"]
+    assert codes(found) == ["mount-system", "env-host"]
     assert "s3cr3t-value" not in str(found)
     (host.home / "s3cr3t-value").mkdir()
     found = policy.check(with_mount(host, "${HOME}/${MY_API_KEY}:/x"), host)
-    assert codes(found) == ["mount-outside-rw"]
+    assert codes(found) == ["mount-outside-rw", "env-host"]
     assert "s3cr3t-value" not in repr(found)
+    # A grant must name one thing; where the path cannot be said, it says what the manifest says.
+    assert found[0].grant == "mount:rw:${HOME}/${MY_API_KEY}"
 
 
 def test_forbidden_grants_have_no_effect(host: Host) -> None:
@@ -343,12 +430,22 @@ def test_the_strict_profile(host: Host, origin: str) -> None:
         ({"volumes": ("/",)}, {}, ["image-volume"]),
         ({"volumes": ("../dev",)}, {}, ["image-volume"]),
         ({"volumes": ("/data", "/system", "/var/lib/postgresql/data")}, {}, []),
+        ({"volumes": tuple(f"/v{number}" for number in range(65))}, {}, ["image-volume"]),
+        ({"volumes": ("/workdir/a/b/c",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("workdir/./.git/hooks/",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/x/../workdir/new",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/workdir/link/new", "/workdir/link")}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/workdir/file",)}, {}, ["image-volume-missing"]),
+        ({"volumes": ("/workdir/folder", "/workdir", "/workdirs/x")}, {}, []),
         ({"environment": ("LD_PRELOAD=/x.so",)}, {"gpus": Gpus(count=1)}, ["gpu-loader"]),
         ({"environment": ("LD_LIBRARY_PATH=/x",)}, {"gpus": Gpus(count=1)}, []),
         ({"environment": ("LD_PRELOAD=/x.so",)}, {}, []),
         ({"user": ""}, {"user": None, "user_field": "user"}, ["user-root"]),
         ({"user": "root"}, {"user": None, "user_field": "user"}, ["user-root"]),
         ({"user": "1000"}, {"user": None, "user_field": "user"}, []),
+        ({"user": "1234"}, {"user": None, "user_field": "user"}, ["user-other"]),
+        ({"user": "1000:33"}, {"user": None, "user_field": "user"}, ["group-other"]),
+        ({"user": "33:0"}, {"user": None, "user_field": "user"}, ["user-other", "user-root-group"]),
         ({"user": "0" * 5000}, {"user": None, "user_field": "user"}, ["user-root"]),
         ({"user": "+0"}, {"user": None, "user_field": "user"}, ["user-root"]),
         ({"user": "0"}, {}, []),
@@ -358,38 +455,98 @@ def test_the_strict_profile(host: Host, origin: str) -> None:
 def test_what_an_image_brings(
     host: Host, facts: dict[str, Any], tweak: dict[str, Any], expected: list[str]
 ) -> None:
+    (host.directory / "folder").mkdir()
+    (host.directory / "link").symlink_to("folder")
+    (host.directory / "file").touch()
     found = policy.check_image(make_spec(host, **tweak), replace(IMAGE, **facts), host)
     assert codes(found) == expected
 
 
-PASSWD = "root:x:0:0::/:/bin/sh\nnobody:x:0:0::/:\napp:x:100:101::/:\nwheel:x:7:0::/:\n"
-GROUP = "root:x:0:\nstaff:x:50:\nadmin:x:0:\n"
+PASSWD = (
+    "root:x:0:0::/:/bin/sh\nnobody:x:0:0::/:\napp:x:100:101::/:\nwheel:x:7:0::/:\nme:x:1000:2000::/:\n"
+    "toor:x:0:105::/:\n"
+)
+GROUP = "root:x:0:\nstaff:x:50:\nadmin:x:0:\nmine:x:2000:\n"
 
 
 @pytest.mark.parametrize(
     ("user", "expected"),
     [
         ("nobody", ["user-root"]),
-        ("app", []),
-        ("app:staff", []),
-        ("app:admin", ["user-root-group"]),
-        ("app:0", []),
+        ("app", ["uid:100", "gid:101"]),
+        ("app:staff", ["uid:100", "gid:50"]),
+        ("app:admin", ["uid:100", "user-root-group"]),
+        ("app:0", ["uid:100"]),
+        ("app:33", ["uid:100"]),
+        ("me", []),
+        ("me:staff", ["gid:50"]),
+        ("me:mine", []),
+        ("1000:staff", ["gid:50"]),
         ("root", []),
+        ("toor", ["gid:105"]),
         ("0", []),
         ("nobody:0", ["user-root"]),
-        ("wheel", ["user-root-group"]),
-        ("wheel:staff", []),
-        ("100", []),
+        ("wheel", ["uid:7", "user-root-group"]),
+        ("wheel:staff", ["uid:7", "gid:50"]),
         ("missing", ["user-unknown"]),
         ("app:missing", ["user-unknown"]),
     ],
 )
 def test_names_mean_what_the_image_says(host: Host, user: str, expected: list[str]) -> None:
+    """Numbers were judged before; root by its own words as well. What can be allowed is asked for by number."""
     spec = make_spec(host, user=user, user_field="user")
     found = policy.check_accounts(spec, PASSWD, GROUP, host)
-    assert codes(found) == expected
-    # It is known only after the pull, when nobody can be asked any more.
-    assert not any(each.liftable for each in found)
+    assert [each.grant or each.code for each in found] == expected
+    for each in found:
+        assert "In this image" in each.reason or each.code == "user-unknown"
+    given = frozenset(each.grant for each in found if each.grant is not None)
+    left = policy.check_accounts(spec, PASSWD, GROUP, host, grants=given)
+    assert [each.code for each in left] == [each for each in expected if ":" not in each]
+    assert all(each.liftable is False for each in left)
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("", []),
+        ("root", []),
+        ("toor", ["gid:105"]),
+        ("100", ["gid:101"]),
+        ("8", ["gid0"]),
+        ("app", ["uid:100", "gid:101"]),
+        ("nobody", []),
+        ("me", []),
+    ],
+)
+def test_the_images_own_user_means_what_the_image_says(host: Host, user: str, expected: list[str]) -> None:
+    """``uid0`` stands for root by any name here; a bare number was judged, its group was not."""
+    spec = make_spec(host, user=None, user_field="user")
+    found = policy.check_accounts(spec, PASSWD, GROUP, host, grants=frozenset({"uid0"}), image_user=user)
+    assert [each.grant for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [("mine", []), ("staff", ["group-add:50"]), ("admin", ["group-add:0"]), ("missing", [None]), ("50", [])],
+)
+def test_a_further_group_is_what_the_image_calls_so(
+    host: Host, group: str, expected: list[str | None]
+) -> None:
+    """A grant for a name would be one for any number."""
+    spec = make_spec(host, wishes=(Wish("group-add", group, "extra_args[0]"),))
+    found = policy.check_accounts(spec, PASSWD, GROUP, host, grants=frozenset({f"group-add:{group}"}))
+    assert [each.grant for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("uid", "engine"), [(0, "unix:///var/run/docker.sock"), (1000, "unix:///run/user/1000/docker.sock")]
+)
+def test_who_is_root_there_anyway_is_asked_for_no_identity(tmp_path: Path, uid: int, engine: str) -> None:
+    host = make_host(tmp_path, uid=uid, gid=uid, engine=engine)
+    for user in ("33:33", "0:33", "1000", "nobody:105", "app"):
+        spec = make_spec(host, user=user, user_field="user")
+        assert policy.check(spec, host) == ()
+        assert policy.check_accounts(spec, PASSWD, GROUP, host) == ()
 
 
 @pytest.mark.parametrize(
@@ -414,9 +571,8 @@ def test_names_mean_what_the_image_says(host: Host, user: str, expected: list[st
 def test_account_files_are_read_as_the_engine_reads_them(host: Host, line: str) -> None:
     spec = make_spec(host, user="nobody", user_field="user")
     passwd = f"root:x:0:0::/:\n{line}\nnobody:x:65534:65534::/:\n"
-    (found,) = policy.check_accounts(spec, passwd, GROUP, host)
-    assert found.code in ("user-root", "user-root-group")
-    assert not found.liftable
+    found = [each for each in policy.check_accounts(spec, passwd, GROUP, host) if not each.liftable]
+    assert [each.code in ("user-root", "user-root-group") for each in found] == [True]
 
 
 @pytest.mark.parametrize(
@@ -424,22 +580,24 @@ def test_account_files_are_read_as_the_engine_reads_them(host: Host, line: str) 
 )
 def test_group_files_are_read_as_the_engine_reads_them(host: Host, line: str) -> None:
     spec = make_spec(host, user="app:staff", user_field="user")
-    assert codes(policy.check_accounts(spec, PASSWD, f"{line}\n{GROUP}", host)) == ["user-root-group"]
+    found = policy.check_accounts(spec, PASSWD, f"{line}\n{GROUP}", host)
+    assert codes(found) == ["user-other", "user-root-group"]
 
 
 def test_ordinary_account_files(host: Host) -> None:
     passwd = "# users\n\n+::::::\nroot:x:0:0::/:\r\napp:x:0100:101::/:\r\n"
-    assert policy_user.numeric("app", passwd, "") == "100:101"
-    assert policy_user.numeric("app:staff", passwd, "#staff:x:0:\nstaff:x:50:app\n") == "100:50"
-    assert policy_user.numeric("7:staff", passwd, GROUP) == "7:50"
-    assert policy_user.numeric(":staff", passwd, GROUP) == "0:50"
+    assert policy_accounts.numeric("app", passwd, "") == "100:101"
+    assert policy_accounts.numeric("app:staff", passwd, "#staff:x:0:\nstaff:x:50:app\n") == "100:50"
+    assert policy_accounts.numeric("7:staff", passwd, GROUP) == "7:50"
+    assert policy_accounts.numeric(":staff", passwd, GROUP) == "0:50"
 
 
 def test_group_0_of_a_caller_who_has_it(tmp_path: Path) -> None:
     host = make_host(tmp_path, gid=0)
-    spec = make_spec(host, user="1234:0", user_field="user")
+    spec = make_spec(host, user="1000:0", user_field="user")
     assert policy.check(spec, host) == ()
-    assert policy.check_accounts(replace(spec, user="wheel"), PASSWD, GROUP, host) == ()
+    found = policy.check_accounts(replace(spec, user="wheel"), PASSWD, GROUP, host)
+    assert [each.grant for each in found] == ["uid:7"]
 
 
 def test_existing_volumes(host: Host) -> None:
@@ -450,3 +608,29 @@ def test_existing_volumes(host: Host) -> None:
     assert policy.check_volumes(spec, {name: {"Driver": "local", "Options": None}}, host) == ()
     for volume in ({"Driver": "local", "Options": {"device": "/"}}, {"Driver": "vieux/sshfs", "Options": {}}):
         assert codes(policy.check_volumes(spec, {name: volume}, host)) == ["volume-options"]
+
+
+@pytest.mark.parametrize(
+    ("real", "expected"),
+    [
+        ({"/workdir": "/etc"}, ["target-link"]),
+        ({"/workdir": "/"}, ["target-link"]),
+        ({"/workdir": "/proc/self"}, ["target-link"]),
+        ({"/data/x": "/workdir/x"}, ["target-link"]),
+        ({"/data": "/workdir"}, ["target-link"]),
+        ({"/data/x": "/"}, ["target-link"]),
+        ({"/var/run/x": "/run/x"}, []),
+        ({"/workdir": "/srv/work"}, []),
+        ({}, []),
+    ],
+)
+def test_where_a_path_leads_in_its_image(host: Host, real: dict[str, str], expected: list[str]) -> None:
+    assert codes(policy.check_links(make_spec(host), real, host)) == expected
+
+
+@pytest.mark.parametrize("target", ["/etc", "/etc/", "/x/../etc", "//etc"])
+def test_a_folder_over_what_the_engine_writes(host: Host, target: str) -> None:
+    mount = Mount("bind", target, str(host.directory), field="volumes[0]")
+    assert codes(policy.check(make_spec(host, mounts=(mount,)), host)) == ["target-system"]
+    inner = Mount("bind", "/etc/app", str(host.directory), field="volumes[0]")
+    assert codes(policy.check(make_spec(host, mounts=(inner,)), host)) == []

@@ -22,6 +22,7 @@ from skill_magic.host import Host
 from skill_magic.manifest import expand
 from skill_magic.mounts import mounts
 from skill_magic.policy.decide import Decision, evaluate
+from skill_magic.policy.redact import standard_name
 from skill_magic.policy.settings import Settings
 from skill_magic.spec import Mount
 
@@ -157,9 +158,19 @@ def _no_disguise_helps(host: Host, template: str, applied: list[tuple[Any, int]]
     assert decision.verdict in (("deny", "error") if renamed else ("deny",)), (path, decision)
 
 
+OUTSIDE = ("{home}/Vidéos", "{home}/.config")
+"""Not even read-only without a grant."""
+
+
 def _no_disguise_needs_less(host: Host, template: str, applied: list[tuple[Any, int]]) -> None:
     path = _disguised(template.format(home=host.home, proj=host.directory), host, applied)
     assert decide(host, f"{path}:/x").verdict != "allow", path
+    if template in OUTSIDE:
+        decision = decide(host, f"{path}:/x:ro")
+        assert decision.verdict != "allow", path
+        # Whatever it is called, what is granted is the path itself.
+        grants = {each.grant for each in decision.violations if each.code == "mount-outside-ro"}
+        assert grants <= {f"mount:ro:{template.format(home=host.home)}"}, path
 
 
 @_examples(FEW)
@@ -257,6 +268,106 @@ def test_expansion_never_adds_an_option(host: Host, value: str) -> None:
     _csv_keeps_its_fields(host, value)
 
 
+# --- what is asked for -----------------------------------------------------------------------------------
+
+variable_names = st.from_regex(r"[A-Z][A-Z_]{0,8}[0-9]?", fullmatch=True)
+
+FORMS = ("${%s}", "${%s:-x}", "${%s:?m}", "${ABSENT:-${%s}}", "${TZ:-}a${%s}")
+PLACES: tuple[dict[str, tuple[str, ...]], ...] = (
+    {"environment": ("A=@",)},
+    {"extra_args": ("-e", "A=@")},
+    {"volumes": ("/w/@",)},
+    {"volumes": ("./data:/w/@:ro",)},
+    {"volumes": ("vol@:/w",)},
+    {"volumes": ("./data:/a", "vol:/w/@")},
+    {"extra_args": ("-v", "/w/@")},
+    {"extra_args": ("--mount", "type=bind,src=./data,dst=/w/@")},
+    {"extra_args": ("--mount", "type=volume,dst=/w/@")},
+    {"extra_args": ("--mount", "type=tmpfs,dst=/w/@")},
+)
+
+
+def _asked(host: Host, **keys: Any) -> tuple[str, set[str | None]]:
+    found = evaluate(make_skill(host, **keys), Request("t"), host, settings=Settings(), grants=frozenset())
+    return found.verdict, {each.grant for each in found.violations}
+
+
+def _each_variable_is_asked_for(
+    host: Host, name: str, form: str, place: dict[str, Any], network: str
+) -> None:
+    here = Host(**{**host.__dict__, "environment": {**host.environment, name: "value"}})
+    text = form.replace("%s", name)
+    keys = {key: tuple(item.replace("@", text) for item in items) for key, items in place.items()}
+    verdict, asked = _asked(here, network=network, **keys)
+    harmless = {None if network == "none" else "network:bridge"} - {None}
+    assert asked == harmless | (set() if standard_name(name) else {f"env:{name}"}), (name, text, place)
+    assert verdict == ("trust" if asked else "allow")
+
+
+@_examples(FEW)
+@given(variable_names, st.sampled_from(FORMS), st.sampled_from(PLACES), st.sampled_from(("none", "bridge")))
+def test_each_variable_is_asked_for_wherever_it_stands(
+    host: Host, name: str, form: str, place: dict[str, Any], network: str
+) -> None:
+    _each_variable_is_asked_for(host, name, form, place, network)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@_examples(MANY)
+@given(variable_names, st.sampled_from(FORMS), st.sampled_from(PLACES), st.sampled_from(("none", "bridge")))
+def test_each_variable_is_asked_for_wherever_it_stands_nightly(
+    host: Host, name: str, form: str, place: dict[str, Any], network: str
+) -> None:
+    _each_variable_is_asked_for(host, name, form, place, network)
+
+
+ids = st.one_of(st.sampled_from((0, 1000, 1001, 105, 4)), st.integers(0, (1 << 31) - 1))
+zeros = st.integers(0, 4).map(lambda count: "0" * count)
+
+
+def _each_identity_is_asked_for(
+    host: Host, uid: int, gid: int | None, padding: tuple[str, str], groups: tuple[int, ...], option: bool
+) -> None:
+    here = Host(**{**host.__dict__, "groups": groups, "engine": None})
+    user = f"{padding[0]}{uid}" + ("" if gid is None else f":{padding[1]}{gid}")
+    if any(len(part) > 10 for part in user.split(":")):
+        return  # no id by the grammar
+    keys: dict[str, Any] = {"extra_args": ("--user", user)} if option else {"user": user}
+    _, asked = _asked(here, **keys)
+    expected = {"uid0"} if uid == 0 else set() if uid == 1000 else {f"uid:{uid}"}
+    if gid is not None and gid not in (1000, *groups):
+        expected |= {f"gid:{gid}"} if gid else set() if uid == 0 else {"gid0"}
+    assert asked == expected, user
+
+
+_identities = given(
+    ids,
+    st.one_of(st.none(), ids),
+    st.tuples(zeros, zeros),
+    st.lists(st.sampled_from((0, 4, 105, 1001)), max_size=3).map(tuple),
+    st.booleans(),
+)
+
+
+@_examples(FEW)
+@_identities
+def test_each_identity_that_is_not_the_callers_is_asked_for(
+    host: Host, uid: int, gid: int | None, padding: tuple[str, str], groups: tuple[int, ...], option: bool
+) -> None:
+    _each_identity_is_asked_for(host, uid, gid, padding, groups, option)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@_examples(MANY)
+@_identities
+def test_each_identity_that_is_not_the_callers_is_asked_for_nightly(
+    host: Host, uid: int, gid: int | None, padding: tuple[str, str], groups: tuple[int, ...], option: bool
+) -> None:
+    _each_identity_is_asked_for(host, uid, gid, padding, groups, option)
+
+
 # --- order -----------------------------------------------------------------------------------------------
 
 OPTIONS = (
@@ -268,7 +379,8 @@ OPTIONS = (
     ("--security-opt", "no-new-privileges:false"), ("--security-opt=no-new-privileges",), ("--nonsense",),
     ("--ulimit", "nofile"),
     ("--tmpfs", "/t"), ("--read-only",), ("--mount", "type=bind,src=/etc,dst=/m"), ("-w", "/proc/self"),
-    ("--group-add", "0"),
+    ("--group-add", "0"), ("--user=1001",), ("-u", "1000:105"), ("-e", "C=${SUB}"), ("-v", "/w/${SUB}"),
+    ("-v", "${HOME}/Vidéos:/v:ro"), ("--mount", "type=tmpfs,dst=/t/${COLON}"), ("--network", "some_net"),
 )  # fmt: skip
 
 
@@ -321,4 +433,5 @@ def test_one_more_option_never_helps(
 
 def test_the_tree_is_what_the_properties_need(host: Host) -> None:
     assert Path(host.home / "Vidéos").is_dir()
-    assert decide(host, "${HOME}/Vidéos:/v:ro").verdict == "allow"
+    assert decide(host, "${HOME}/Vidéos:/v:ro").verdict == "trust"
+    assert decide(host, "${PWD}/data:/v:ro").verdict == "allow"

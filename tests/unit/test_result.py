@@ -288,7 +288,7 @@ def test_a_gpu_has_a_figure(host: Host) -> None:
 
 def test_the_repr_is_one_line(host: Host) -> None:
     result = ended(host, usages=[usage(1.0)], skill="to\nol\x1b[31m")
-    assert re.fullmatch(r"<RunResult to\\nol finished, 3\.2 s, peak memory 120 MiB>", repr(result))
+    assert re.fullmatch(r"<RunResult to\\nol\\x1b\[31m finished, 3\.2 s, peak memory 120 MiB>", repr(result))
 
 
 def test_the_mime_bundle_can_be_asked_for_in_parts(host: Host) -> None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skill_magic.carriage_returns import collapse, last_drawings
 from skill_magic.text import (
     LINE_LIMIT,
     STRING_LIMIT,
     LineLimit,
     Sanitizer,
-    collapse,
     colour_after,
     plain,
     sanitize,
@@ -223,3 +223,18 @@ def test_cutting_lines_does_not_depend_on_the_pieces(text: str, cut: int) -> Non
     whole, pieces_of = LineLimit(5), LineLimit(5)
     wanted = whole.feed(text) + whole.close()
     assert pieces_of.feed(text[:cut]) + pieces_of.feed(text[cut:]) + pieces_of.close() == wanted
+
+
+# What the same function was before: right, and quadratic in the length of a line.
+OVERDRAWN = re.compile(r"[^\r\n]+\r(?=[^\r\n]+\r)")
+
+
+@given(st.text("\r\nab", max_size=40))
+def test_drawings_that_nobody_saw_go(text: str) -> None:
+    assert last_drawings(text) == OVERDRAWN.sub("", text)
+    assert last_drawings(text.encode()) == OVERDRAWN.sub("", text).encode()
+
+
+@given(st.text("\r\nab", max_size=40))
+def test_the_last_drawings_are_the_same_again(text: str) -> None:
+    assert last_drawings(last_drawings(text)) == last_drawings(text)

@@ -300,10 +300,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
     skill = make_skill(host, environment=("A=${MY_TOKEN}",), network="bridge", image="evil.io/x")
     first = decide.evaluate(skill, Request("t"), host, settings=settings.Settings(), grants=frozenset())
     assert first.verdict == "trust"
-    assert trust.asks(first) == [
-        ("registry:evil.io", trust.asks(first)[0][1]),
-        ("env:MY_TOKEN", trust.asks(first)[1][1]),
-    ]
+    assert {name for name, _ in trust.asks(first)} == {"registry:evil.io", "network:bridge", "env:MY_TOKEN"}
     with pytest.raises(PolicyError) as caught:
         first.raise_for_verdict()
     assert caught.value.liftable

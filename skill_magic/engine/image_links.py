@@ -1,0 +1,127 @@
+"""Links of an image: where the places of a run's mounts lead in it, before anything is mounted there.
+
+An image can say that /workdir is a link to /etc. The engine follows it, and makes its own files of /etc in the
+notebook's directory, as root. An image never changes, so a path without a link is remembered in the cache directory: as
+a keyed hash, since a path can hold the value of a variable.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import posixpath
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EngineError
+from . import image_look
+from .failures import translate
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from ..spec import ImageFacts, RunSpec
+    from .connect import Engine
+
+__all__ = ["check"]
+
+MOST = 40
+"""Links that are followed from one path, as the kernel has it."""
+
+GO_LINK = 1 << 27
+"""``os.ModeSymlink`` of Go's io/fs, in which the engine tells a file's mode."""
+
+
+def check(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> None:
+    """Let the policy look at where the paths of the run lead in the image.
+
+    :raises PolicyError: one leads where nothing may be put. :raises EngineError: what it needs is not to be had.
+    """
+    from ..policy.decide import check_links
+    from ..policy.image_paths import paths_in_image
+
+    paths = {path: _hash(engine, path) for path in paths_in_image(spec, facts)}
+    file = host.cache_dir / "image-links" / f"{facts.id.removeprefix('sha256:')[:64]}.json"
+    plain = _read(file)
+    unknown = [path for path, digest in paths.items() if digest not in plain]
+    if not unknown:
+        return
+    with image_look.opened(engine, spec, host, facts) as container:
+        leading = {path: _real(engine, container, path) for path in unknown}
+    elsewhere = {path: place for path, place in leading.items() if place != path}
+    _write(file, plain | {paths[path] for path in unknown if path not in elsewhere})
+    if elsewhere:
+        check_links(spec, elsewhere, host)
+
+
+def _hash(engine: Engine, path: str) -> str:
+    return hmac.new(engine.key, os.fsencode(path), hashlib.sha256).hexdigest()
+
+
+def _real(engine: Engine, container: str, path: str) -> str:
+    """``path`` with the links of the image followed.
+
+    :raises EngineError: there are too many, as in a circle.
+    """
+    done, left, followed = "/", path.strip("/").split("/"), 0
+    while left:
+        name = left.pop(0)
+        if name in ("", "."):
+            continue
+        if name == "..":
+            done = posixpath.dirname(done)
+            continue
+        here = posixpath.join(done, name)
+        target = _link(engine, container, here)
+        if not target:
+            done = here
+            continue
+        followed += 1
+        if followed > MOST:
+            raise EngineError(f"in the image {path} leads through more than {MOST} links")
+        if target.startswith("/"):
+            done = "/"
+        left[:0] = target.strip("/").split("/")
+    return done
+
+
+def _link(engine: Engine, container: str, path: str) -> str:
+    """Where a link of the image leads; empty for what is none, or is not there."""
+    api = engine.api
+    url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
+    with translate(f"look at {path} of the image"), api.head(url, params={"path": path}) as answer:
+        if answer.status_code == 404:
+            return ""
+        api._raise_for_status(answer)
+        packed = answer.headers.get("X-Docker-Container-Path-Stat", "")
+    try:
+        stat: dict[str, Any] = json.loads(base64.b64decode(packed))
+        # Podman names a target for what is no link as well: the path itself.
+        return str(stat["linkTarget"]) if int(stat["mode"]) & GO_LINK else ""
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"the engine does not say what {path} of the image is") from error
+
+
+def _read(file: Path) -> frozenset[str]:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(found, list):
+            return frozenset(map(str, found))
+    return frozenset()
+
+
+def _write(file: Path, plain: frozenset[str]) -> None:
+    """Remember; a cache that cannot be written costs time and nothing else."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(dir=file.parent)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as target:
+                json.dump(sorted(plain), target)
+            Path(name).replace(file)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
