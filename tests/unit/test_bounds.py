@@ -37,7 +37,10 @@ FORMS: dict[str, Callable[[list[Violation]], list[str]]] = {
     "policy": lambda found: PolicyError("m", found, "h").lines(),
     "text": lambda found: Findings(found).as_text().splitlines(),
     "html": lambda found: (
-        Findings(found).as_html().replace("<tr>", "\n<tr>").replace("<div", "\n<div").splitlines()
+        html.unescape(Findings(found).as_html())
+        .replace("<tr>", "\n<tr>")
+        .replace("<div", "\n<div")
+        .splitlines()
     ),
     "told": told,
 }
