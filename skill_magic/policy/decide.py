@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..spec import ImageFacts, Mount, RunSpec
     from .settings import Settings
 
-BRIEF = 120
-"""Columns that the error of a skill without its grants has for what it asks for: two lines of a narrow page."""
+BRIEF = 200
+"""Columns that the error of a skill without its grants has for what it asks for: about two lines of a page."""
 
 Verdict = Literal["allow", "trust", "deny", "error"]
 

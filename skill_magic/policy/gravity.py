@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..findings import Violation
@@ -96,13 +96,15 @@ _BRIDGE = "a network: the internet, your local network, what listens there"
 class Ask:
     """One grant that is asked for.
 
-    :param value: what the kind's sentence is about; :param skills: who asks.
+    :param value: what the kind's sentence is about; :param skills: who asks; :param code: of the refusal that it
+        lifts.
     """
 
     grant: str
     kind: Kind
     value: str
     skills: tuple[str, ...] = ()
+    code: str = ""
 
     @property
     def rank(self) -> int:
@@ -151,21 +153,24 @@ def asked(
     :param found: the skills' names, each with what the policy says of it.
     """
     who: dict[str, dict[str, None]] = {}
+    codes: dict[str, str] = {}
     for name, violations in found:
         for each in violations:
             if each.grant is not None:
                 who.setdefault(each.grant, {})[name] = None
-    made = [ask(grant, names, steering) for grant, names in who.items()]
+                codes.setdefault(each.grant, each.code)
+    made = [replace(ask(grant, names, steering), code=codes[grant]) for grant, names in who.items()]
     return tuple(sorted(made, key=lambda each: (each.rank, each.value)))
 
 
 def brief(asks: Sequence[Ask], limit: int) -> str:
-    """The gravest of ``asks`` in words, in about ``limit`` columns, and the number of the others."""
+    """The gravest of ``asks`` in words, with the codes of their refusals, in about ``limit`` columns, and the
+    number of the others."""
     shown: list[str] = []
     used = 0
     for at, each in enumerate(asks):
         left = len(asks) - at - 1
-        text = each.text(48)
+        text = each.text(60) + (f" [{each.code}]" if each.code else "")
         used += columns(text) + 2
         if shown and used + (len(f" and {left} more") if left else 0) > limit:
             break

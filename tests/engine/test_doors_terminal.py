@@ -97,10 +97,12 @@ class TestTrust:
         assert skill(project, "trust", "--yes", "x").returncode == 0
         assert skill(project, "x", "--", "-c", "pass").returncode == 0
         write(project, 'memory = "64m"\n')
+        assert skill(project, "x", "--", "-c", "pass").returncode == 0  # a limit is no part of it
+        write(project, 'working_dir = "/tmp"\n')
         assert skill(project, "x", "--", "-c", "pass").returncode == 125
         child = terminal([*SKILL, "trust", "x"], project)
         child.expect(r"\[y/N\] ")
-        assert "64m" in child.before
+        assert 'working_dir: nothing → "/tmp"' in child.before
         child.sendline("n")
         rest(child)
 

@@ -173,7 +173,7 @@ def test_nobody_is_asked_through_a_pipe_and_a_grant_is_for_this_manifest(person:
     assert file.stat().st_mode & 0o077 == 0
 
     # Another manifest, by one key: the grant is not for it, and what changed is told.
-    person.project.write(*ASKS, 'memory = "100m"')
+    person.project.write(*ASKS, 'working_dir = "/tmp"')
     assert person.skill(*run, **secret).returncode == 125
     again = person.skill("trust", "x", **secret)
     assert again.returncode == 125

@@ -339,7 +339,10 @@ def refusal(host: Host, name: str) -> PolicyError:
 def test_it_is_three_lines_that_say_each_command_once(host: Host) -> None:
     error = refusal(host, "both")
     assert error.lines() == [
-        "PolicyError: both asks for more than its confinement: the network db; an image from registry.example",
+        (
+            "PolicyError: both asks for more than its confinement: the network db [network-name]; an image from "
+            "registry.example [image-registry]"
+        ),
         "hint: look at it and decide: skill trust both",
         "each with its reason: skill explain both",
     ]
@@ -352,12 +355,11 @@ def test_it_stays_short_and_has_the_gravest_first(tmp_path: Path) -> None:
     names = ", ".join(f'"V{n}=${{V{n}}}"' for n in range(900))
     (host.directory / "skills.toml").write_text(
         f'[skills.t.docker]\nimage = "debian:12"\nnetwork = "db"\nenvironment = [{names}]\nuser = "0"\n'
-        f'volumes = ["{host.home}:/x"]\n'.replace(f'volumes = ["{host.home}:/x"]\n', "")
     )
     error = refusal(host, "t")
     first, *rest = error.lines()
     assert len(rest) == 2
-    assert "confinement: root in the container; your variable V0" in first
+    assert "confinement: root in the container [user-root]; your variable V0 [env-host]" in first
     assert first.endswith(" more")
-    assert len(first) < 220
+    assert len(first) < 300
     assert len(error.violations) == 902
