@@ -13,7 +13,7 @@ import pytest
 from skill_magic.flags.table import OPTIONS
 from skill_magic.mounts import option as mount_option
 from skill_magic.policy import mounts as policy_mounts
-from skill_magic.policy import settings
+from skill_magic.policy import settings, trust
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
@@ -118,3 +118,12 @@ def test_every_setting_is_documented() -> None:
 def test_every_registry_is_documented() -> None:
     (row,) = re.findall(r"^\| `registries` \|.*\| (.*) \|$", PAGE, flags=re.MULTILINE)
     assert row.split(", ") == list(settings.REGISTRIES)
+
+
+def test_what_a_grant_is_bound_to_is_documented() -> None:
+    section = " ".join(
+        PAGE.split("what runs and what it may touch: ", 1)[1].split("A change of one of these")[0].split()
+    )
+    assert set(re.findall(r"`([a-z_]+)`", section)) == {*trust.BOUND, "leading_args"}
+    free = PAGE.split("A new description,", 1)[1].split("does not.", 1)[0]
+    assert set(trust.FREE) <= set(re.findall(r"`([a-z_]+)`", free))

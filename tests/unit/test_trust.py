@@ -124,6 +124,7 @@ environment = ["A=1"]
             True,
         ),
         (MANIFEST + '[skills.u.docker]\nimage = "debian:12"\n', True),
+        (MANIFEST + '[skills.t.notebook]\nleading_args = ["-x"]\n', False),
         (MANIFEST.replace("A=1", "A=2"), False),
         (MANIFEST.replace("A=1", "A=1 "), False),
         (MANIFEST + 'extra_args = ["--memory=1g"]\n', False),
