@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .findings import SHOWN, more, told
+from .findings import LISTING, first, more, told
 from .foreign import UNTYPESET, line, lines, markup
 
 if TYPE_CHECKING:
@@ -98,15 +98,16 @@ class Findings:
     """What is wrong: a table in a notebook; in a terminal, too narrow for one, the lines of an error."""
 
     violations: Sequence[Violation]
+    listing: str = LISTING
 
     def as_text(self) -> str:
-        return "\n".join(told(self.violations))
+        return "\n".join(told(self.violations, self.listing))
 
     def as_html(self) -> str:
         head = ("code", "value", "reason and way out", "where")
-        rows = [(each.code, each.said, each.sentences, each.place) for each in self.violations[:SHOWN]]
+        rows = [(each.code, each.said, each.sentences, each.place) for each in first(self.violations)]
         left = len(self.violations) - len(rows)
-        rest = Text(more(left)).as_html() if left else ""
+        rest = Text(more(left, self.listing)).as_html() if left else ""
         return Table(head, rows).as_html() + rest if rows else ""
 
 

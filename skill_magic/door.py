@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 VIEWS = ("auto", "panel", "text", "quiet")
 ViewName = Literal["auto", "panel", "text", "quiet"]
 
+NARROWEST, UNKNOWN, WIDEST = 40, 88, 100
+"""Columns of a page that asks: the least, those where nobody knows, the most (longer lines are hard to read)."""
+
 
 @dataclass(frozen=True)
 class Door:
@@ -47,7 +50,7 @@ class Door:
     def screen(self) -> tuple[int, int]:
         """Columns and rows for a page that has to be seen as a whole. A notebook scrolls and its width is not
         known here: what it may take there is what fits beside a sidebar."""
-        return (96, 60) if self.notebook else _terminal()
+        return (UNKNOWN, 60) if self.notebook else _terminal()
 
 
 def _terminal() -> tuple[int, int]:
@@ -57,7 +60,7 @@ def _terminal() -> tuple[int, int]:
         with contextlib.suppress(AttributeError, OSError, ValueError):
             columns, rows = os.get_terminal_size(stream.fileno())
             break
-    return min(max((columns or 80) - 1, 40), 120), rows or 24
+    return min(max(columns - 1, NARROWEST), WIDEST) if columns else UNKNOWN, rows or 24
 
 
 def chosen_view(wanted: str) -> ViewName:

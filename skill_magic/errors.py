@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .findings import told, without_offer
+from .findings import LISTING, told, without_offer
 from .foreign import line
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class _Findings(SkillError):
     def __init__(self, message: str, violations: Sequence[Violation], hint: str = "") -> None:
         super().__init__(message, hint)
         self.violations = tuple(violations)
+        self.listing = LISTING
 
     def lines(self) -> list[str]:
         return self._lines(self.violations)
@@ -95,7 +96,7 @@ class _Findings(SkillError):
     def _lines(self, violations: Sequence[Violation]) -> list[str]:
         head = super().lines()
         split = len(head) - (1 if self.hint else 0)
-        return [*head[:split], *told(violations), *head[split:]]
+        return [*head[:split], *told(violations, self.listing), *head[split:]]
 
 
 class SpecError(_Findings):
@@ -113,8 +114,8 @@ class SkillNotFound(SkillError):
 class PolicyError(_Findings):
     """The policy refuses the run; nothing was asked of the engine.
 
-    :param details: the command that tells each of the violations. Where there is one, the message has the
-        gravest of them, and the lines are three: the message, the hint, the command.
+    :param details: where each of the violations is told. Where this is said, the message has the gravest of
+        them, and the lines are three: the message, the hint, and this.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class PolicyError(_Findings):
         if not self.details:
             # The hint says the command that asks for the grants; it need not stand behind each of them.
             return self._lines(without_offer(self.violations) if self.hint else self.violations)
-        return [*SkillError.lines(self), line(f"each with its reason: {self.details}")]
+        return [*SkillError.lines(self), line(self.details)]
 
     @property
     def liftable(self) -> bool:

@@ -17,6 +17,9 @@ from .foreign import line
 SHOWN = 50
 """Findings that a person is shown at once; a machine reads all of them."""
 
+LISTING = "skill check --json"
+"""The command that lists all, as it is typed in a shell."""
+
 _LONGEST_VALUE, _LONGEST_SENTENCES = 300, 1000
 
 
@@ -99,20 +102,37 @@ def _short(text: str, limit: int) -> str:
     return f"{text[: limit * 2 // 3]}…{text[-(limit // 4) :]}"
 
 
-def told(violations: Sequence[Violation], *, limit: int = SHOWN) -> list[str]:
-    """The findings as lines, two for each of the first ``limit``, then the number of the others."""
+def first(violations: Sequence[Violation], limit: int = SHOWN) -> list[Violation]:
+    """At most ``limit`` of them, in their order: where some have to be left out, it is those that a grant lifts,
+    then what is invalid, so that the reason for a refusal is never behind many small faults."""
+    if len(violations) <= limit:
+        return list(violations)
+    found = range(len(violations))
+    chosen = sorted(found, key=lambda at: _weight(violations[at]))[: max(limit, 0)]
+    return [violations[at] for at in sorted(chosen)]
+
+
+def _weight(violation: Violation) -> int:
+    return 2 if violation.liftable else 1 if violation.kind == "invalid" else 0
+
+
+def told(violations: Sequence[Violation], listing: str = LISTING) -> list[str]:
+    """The findings as lines, two for each of the first :data:`SHOWN`, then the number of the others.
+
+    :param listing: the command that lists all.
+    """
     lines = []
-    for each in violations[:limit]:
+    for each in first(violations):
         where = f"{each.place}: " if each.place else ""
         lines.append(line(f"  {where}{each.said} [{each.code}]"))
         lines.append(line(f"    {each.sentences}"))
-    left = len(violations) - limit
-    return [*lines, f"  {more(left)}"] if left > 0 else lines
+    left = len(violations) - SHOWN
+    return [*lines, f"  {more(left, listing)}"] if left > 0 else lines
 
 
-def more(left: int) -> str:
+def more(left: int, listing: str = LISTING) -> str:
     """The line in place of what is not shown."""
-    return f"and {left:,} more: check --json lists all"
+    return f"and {left:,} more: {listing} lists all"
 
 
 _OFFER = re.compile(r"(?:, or|\. Or) allow it: `%?skill trust [^`]*`\.$")

@@ -90,6 +90,7 @@ class SkillMagics(Magics):
             error.hint = in_notebook(error.hint)
             if isinstance(error, SpecError | PolicyError):
                 error.violations = tuple(_in_notebook(error.violations))
+                error.listing = in_notebook(error.listing)
             if isinstance(error, PolicyError):
                 error.details = in_notebook(error.details)
             if self.short_errors:
@@ -190,7 +191,9 @@ class SkillMagics(Magics):
         from .answer import Findings
 
         blocks = [
-            Findings(tuple(_in_notebook(each.violations))) if isinstance(each, Findings) else each
+            Findings(tuple(_in_notebook(each.violations)), in_notebook(each.listing))
+            if isinstance(each, Findings)
+            else each
             for each in answer.blocks
         ]
         answer = dataclasses.replace(answer, blocks=blocks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from .layers import HOLE, Docker, Origin, Skill
 from .toml_lines import Path as KeyPath
 
 _FAULTS_OF_FILE = 256
-"""Faults of a file as a whole that are told; those behind them come once these are mended."""
+"""Faults of a file as a whole that are listed; the last of them tells how many others there are."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -98,7 +98,10 @@ class _Reader:
             self._skill(name, table)
         if broken:
             # Each is a fault of every skill: many of both would be a list without end.
-            broken = broken[:_FAULTS_OF_FILE]
+            if (left := len(broken) - _FAULTS_OF_FILE) > 0:
+                last = broken[_FAULTS_OF_FILE - 1]
+                last = replace(last, reason=f"{last.reason} Of such faults {left:,} more are not listed.")
+                broken = [*broken[: _FAULTS_OF_FILE - 1], last]
             self.layer.broken = tuple(broken)
             for name in tables:
                 if name in self.layer.skills:

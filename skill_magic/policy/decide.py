@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ..spec import ImageFacts, Mount, RunSpec
     from .settings import Settings
 
-BRIEF = 200
-"""Columns that the error of a skill without its grants has for what it asks for: about two lines of a page."""
-
 Verdict = Literal["allow", "trust", "deny", "error"]
 
 
@@ -72,22 +69,15 @@ class Decision:
         if self.verdict == "error":
             raise SpecError(f"{self.name}: this cannot be run as it is written", self.violations)
         if self.verdict == "trust":
+            from .gravity import untrusted
+
             raise untrusted(
                 f"{self.name} asks for more than its confinement",
-                [self],
+                [(self.name, self.violations)],
                 f"look at it and decide: skill trust {self.name}",
-                f"skill explain {self.name}",
+                f"each with its reason: skill explain {self.name}",
             )
         raise PolicyError(f"{self.name}: the policy refuses this run", self.violations)
-
-
-def untrusted(message: str, decisions: Sequence[Decision], hint: str, details: str) -> PolicyError:
-    """The error of skills that lack grants: ``message`` with the gravest of them, see ``PolicyError``."""
-    from . import gravity
-
-    asks = gravity.asked((each.name, each.violations) for each in decisions)
-    found = [violation for each in decisions for violation in each.violations]
-    return PolicyError(f"{message}: {gravity.brief(asks, BRIEF)}", found, hint, details=details)
 
 
 def evaluate(
@@ -291,11 +281,15 @@ def check_accounts(spec: RunSpec, passwd: str, group: str, host: Host, *, image_
 def _refuse(spec: RunSpec, found: tuple[Violation, ...], what: str = "the policy refuses this run") -> None:
     if not found:
         return
+    if all(each.liftable for each in found):
+        from .gravity import GRANTS_EXPLAINED, untrusted
+
+        hint = f"look at it and decide: skill trust {spec.skill}"
+        # `explain` looks at no image, so that it would not tell of these.
+        raise untrusted(f"{spec.skill}: {what}", [(spec.skill, found)], hint, GRANTS_EXPLAINED)
     if verdict_of(found) == "deny":
         found = without_offer(found)
-    liftable = all(each.liftable for each in found)
-    hint = f"look at it and decide: skill trust {spec.skill}" if liftable else ""
-    raise PolicyError(f"{spec.skill}: {what}", found, hint)
+    raise PolicyError(f"{spec.skill}: {what}", found)
 
 
 def check_all(host: Host, explicit: Path | None = None, path: Path | None = None) -> list[Decision]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..errors import PolicyError
 from ..findings import Violation
 from ..fit import columns, cut, value
 from ..flags.table import OPTIONS
@@ -18,6 +19,12 @@ from .redact import secret_name
 if TYPE_CHECKING:
     from ..host import Host
     from ..spec import RunSpec
+
+
+BRIEF = 200
+"""Columns that the error of a skill without its grants has for what it asks for: about two lines of a page."""
+
+GRANTS_EXPLAINED = "what a grant allows: SECURITY.md, under Origins and grants"
 
 
 @dataclass(frozen=True)
@@ -67,12 +74,12 @@ KINDS = (
          "Each loosens a limit of the container."),
     Kind("secret", "your variable {}, a secret by its name", "secret of yours", "secrets of yours",
          "Who has the value can use it from anywhere."),
-    Kind("variable", "your variable {}", "variable of yours", "variables of yours",
-         "A secret may stand under any name.", (), ("env:",)),
     Kind("network", "the network {}", "network", "networks",
          "What the tool reads can leave, and what it reaches is more than the internet.", (), ("network:",)),
     Kind("read", "read {}", "place to read", "places to read",
          "What is read can be left in the notebook's directory.", (), ("mount:ro:",)),
+    Kind("variable", "your variable {}", "variable of yours", "variables of yours",
+         "A secret may stand under any name, but most hold none.", (), ("env:",)),
     Kind("user", "run as the user {}", "other user", "other users",
          "It reads what that user may read, and leaves files of theirs.", (), ("uid:",)),
     Kind("registry", "an image from {}", "registry", "registries",
@@ -146,11 +153,15 @@ def _kind(grant: str) -> tuple[Kind, str]:
 
 
 def asked(
-    found: Iterable[tuple[str, Iterable[Violation]]], steering: frozenset[str] = frozenset()
+    found: Iterable[tuple[str, Iterable[Violation]]], steering: frozenset[str] = frozenset(), home: str = ""
 ) -> tuple[Ask, ...]:
     """What skills ask for, each grant once, gravest first.
 
+    Of one kind those come first that a long list of others must not hide: what holds the home directory or lies in
+    it, then short paths before long ones; one option of each name before the second of any.
+
     :param found: the skills' names, each with what the policy says of it.
+    :param home: the caller's home directory.
     """
     who: dict[str, dict[str, None]] = {}
     codes: dict[str, str] = {}
@@ -160,7 +171,24 @@ def asked(
                 who.setdefault(each.grant, {})[name] = None
                 codes.setdefault(each.grant, each.code)
     made = [replace(ask(grant, names, steering), code=codes[grant]) for grant, names in who.items()]
-    return tuple(sorted(made, key=lambda each: (each.rank, each.value)))
+    repeated: dict[str, int] = {}
+    keys: dict[str, tuple[int, int, int, str]] = {}
+    for one in sorted(made, key=lambda one: one.value):
+        keys[one.grant] = (one.rank, *_within(one, repeated, home), one.value)
+    return tuple(sorted(made, key=lambda each: keys[each.grant]))
+
+
+def _within(each: Ask, repeated: dict[str, int], home: str) -> tuple[int, int]:
+    """The place of ``each`` among those of its kind, see :func:`asked`."""
+    if each.kind.name in ("write", "read"):
+        whole = each.value.rstrip("/") + "/"
+        near = bool(home) and (whole.startswith(home + "/") or f"{home}/".startswith(whole))
+        return (0 if near else 1), whole.count("/")
+    if each.kind.name == "option":
+        name = each.grant.partition(":")[0]
+        repeated[name] = repeated.get(name, 0) + 1
+        return 0, repeated[name]
+    return 0, 0
 
 
 def brief(asks: Sequence[Ask], limit: int) -> str:
@@ -177,6 +205,18 @@ def brief(asks: Sequence[Ask], limit: int) -> str:
         shown.append(text)
     left = len(asks) - len(shown)
     return "; ".join(shown) + (f"; and {left:,} more" if left else "")
+
+
+def untrusted(
+    message: str, lacking: Sequence[tuple[str, Sequence[Violation]]], hint: str, details: str
+) -> PolicyError:
+    """The error of skills that lack grants: ``message`` with the gravest of them, see ``PolicyError``.
+
+    :param lacking: the skills' names, each with what the policy says of it.
+    """
+    asks = asked(lacking)
+    found = [violation for _, violations in lacking for violation in violations]
+    return PolicyError(f"{message}: {brief(asks, BRIEF)}", found, hint, details=details)
 
 
 def counts(asks: Iterable[Ask]) -> list[str]:

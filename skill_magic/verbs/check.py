@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Block, Findings, Text
-from ..findings import SHOWN
+from ..findings import SHOWN, first
 from .catalogue import WORDS
 from .explain import verdict_data
 
@@ -56,7 +56,7 @@ def _told(decisions: Sequence[Decision], door: Door) -> Iterator[Block]:
     for names, found in shared.items():
         many = "all skills" if len(names) == len(decisions) else _listed(names)
         if room > 0:
-            yield from (Text(f"{many}:", good=False), Findings(found[:room]))
+            yield from (Text(f"{many}:", good=False), Findings(first(found, room)))
         room -= len(found)
     above = {each for found in shared.values() for each in found}
     for decision in decisions[:_MOST_SKILLS]:
@@ -65,7 +65,7 @@ def _told(decisions: Sequence[Decision], door: Door) -> Iterator[Block]:
         good = decision.verdict == "allow"
         yield Text(f"{_title(decision)}: {WORDS[decision.verdict]}{more}", good=good)
         if own and room > 0:
-            yield Findings(own[:room])
+            yield Findings(first(own, room))
         room -= len(own)
     if len(decisions) > _MOST_SKILLS:
         yield Text(f"and {len(decisions) - _MOST_SKILLS:,} more skills")

@@ -163,7 +163,7 @@ def _manifests(door: Door) -> Iterator[Finding]:
             "manifest", "bad", f"{names[0]}: {fault}" if len(names) == 1 and names[0] else str(fault)
         )
     if len(holders) > SHOWN:
-        yield Finding("manifest", "bad", more(len(holders) - SHOWN))
+        yield Finding("manifest", "bad", more(len(holders) - SHOWN, door.line("check --json")))
 
 
 def _policy(door: Door) -> Iterator[Finding]:

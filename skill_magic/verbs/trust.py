@@ -33,15 +33,17 @@ def trust(command: Command, door: Door) -> Answer:
         decision.raise_for_verdict()
     if command.options.revoke:
         return _revoke(decision, door)
+    before = decision
     if decision.verdict in ("allow", "trust"):
         decision = _with_image(decision, door)
     if decision.verdict == "deny" or decision.verdict == "error":
         decision.raise_for_verdict()
     if decision.verdict == "allow":
         return Answer(
-            [Text(f"{decision.name} asks for nothing that needs your trust", good=True)], {"granted": []}
+            [Text(f"{decision.name} asks for nothing that needs your trust", good=True)],
+            {"granted": [], "asked": []},
         )
-    return _ask(decision, command, door)
+    return _ask(decision, command, door, images=decision is not before)
 
 
 def _decision(command: Command, door: Door) -> Decision:
@@ -51,8 +53,8 @@ def _decision(command: Command, door: Door) -> Decision:
 
 
 def _with_image(decision: Decision, door: Door) -> Decision:
-    """What an image brings along needs trust too; it can be told where the image is on this machine
-    already."""
+    """``decision`` with what its image brings along, which needs trust too; the same one where that is nothing,
+    or cannot be told since the image is not on this machine yet."""
     from .. import engine
     from ..engine import images, passwd
     from ..errors import EngineError
@@ -67,12 +69,15 @@ def _with_image(decision: Decision, door: Door) -> Decision:
         accounts = passwd.accounts(connected, decision.spec, door.host, facts)
     except EngineError:
         return decision
-    return with_image(decision, facts, door.host, accounts)
+    found = with_image(decision, facts, door.host, accounts)
+    return found if found.violations != decision.violations else decision
 
 
-def _ask(decision: Decision, command: Command, door: Door) -> Answer:
-    if not _agreed([decision], (), command, door):
-        return Answer([Text(f"nothing was granted to {decision.name}")], {"granted": []}, 1)
+def _ask(decision: Decision, command: Command, door: Door, *, images: bool) -> Answer:
+    asked = [each.as_dict() for each in decision.violations]
+    if not _agreed([decision], (), command, door, images=images):
+        data = {"granted": [], "asked": asked}
+        return Answer([Text(f"nothing was granted to {decision.name}")], data, 1)
     granted = _grant([decision], door)[decision.name]
     blocks: list[Block] = [Text(f"granted to {decision.name}: {_counted([decision])}", good=True)]
     # What is granted is what was shown: where the manifest has changed in between, so has its digest, and the
@@ -80,13 +85,13 @@ def _ask(decision: Decision, command: Command, door: Door) -> Answer:
     after = _decision(command, door)
     if after.verdict != "allow":
         blocks += [Text("it is still not allowed:", good=False), Findings(after.violations)]
-    return Answer(blocks, {"granted": granted}, 0 if after.verdict == "allow" else 1)
+    return Answer(blocks, {"granted": granted, "asked": asked}, 0 if after.verdict == "allow" else 1)
 
 
 def _all(command: Command, door: Door) -> Answer:
     from .trust_page import told
 
-    decisions = _of_project(command, door)
+    decisions = before = _of_project(command, door)
     if _engine_answers(decisions, door):
         decisions = [
             _with_image(each, door) if each.verdict in ("allow", "trust") else each for each in decisions
@@ -95,6 +100,7 @@ def _all(command: Command, door: Door) -> Answer:
     others = [each for each in decisions if each.verdict in ("deny", "error")]
     data: dict[str, object] = {
         "granted": {},
+        "asked": {each.name: [one.as_dict() for one in each.violations] for each in asking},
         "refused": [each.name for each in others if each.verdict == "deny"],
         "faulty": [each.name for each in others if each.verdict == "error"],
     }
@@ -104,7 +110,8 @@ def _all(command: Command, door: Door) -> Answer:
         if others:
             blocks.append(Text(f"{door.line('check')} says why"))
         return Answer([Text(words, good=not others), *blocks], data, 1 if others else 0)
-    if not _agreed(asking, others, command, door):
+    images = any(each is not one for each, one in zip(decisions, before, strict=True))
+    if not _agreed(asking, others, command, door, images=images):
         return Answer([Text("nothing was granted"), *blocks], data, 1)
     data["granted"] = _grant(asking, door)
     blocks.insert(0, Text(f"granted to {_said(asking)}: {_counted(asking)}", good=True))
@@ -158,22 +165,25 @@ def _engine_answers(decisions: Sequence[Decision], door: Door) -> bool:
     return True
 
 
-def _agreed(decisions: Sequence[Decision], others: Sequence[Decision], command: Command, door: Door) -> bool:
+def _agreed(
+    decisions: Sequence[Decision], others: Sequence[Decision], command: Command, door: Door, *, images: bool
+) -> bool:
     """Whether a person has said yes to all that ``decisions`` ask for.
 
+    :param images: whether some of it comes from images.
     :raises PolicyError: where there is nobody to be asked.
     """
     if command.options.yes and door.kind == "shell":
         return True
     if door.ask is None or command.options.yes:
         raise _nobody(decisions, command, door)
-    shown = _page(decisions, others, door, alone=not command.options.all)
+    shown = _page(decisions, others, door, alone=not command.options.all, images=images)
     return door.ask(shown.text, shown.question).strip().lower() in YES
 
 
 def _nobody(decisions: Sequence[Decision], command: Command, door: Door) -> Exception:
     """The error where no person can be asked: a cell that says yes is the notebook's word, not a person's."""
-    from ..policy.decide import untrusted
+    from ..policy.gravity import untrusted
 
     words = "trust --all" if command.options.all else f"trust {decisions[0].name}"
     why = "--yes in a cell is the notebook's word" if command.options.yes else "nobody can be asked here"
@@ -182,11 +192,14 @@ def _nobody(decisions: Sequence[Decision], command: Command, door: Door) -> Exce
         hint = f"leave --yes out, and {door.line(words)} asks you; or {hint}"
     waits = "wait" if len(decisions) > 1 else "waits"
     message = f"{_said(decisions)} {waits} for a person's decision, and {why}"
-    details = "skill check" if command.options.all else f"skill explain {decisions[0].name}"
-    return untrusted(message, decisions, hint, details)
+    words = "skill check" if command.options.all else f"skill explain {decisions[0].name}"
+    details = f"each with its reason: {words}"
+    return untrusted(message, [(each.name, each.violations) for each in decisions], hint, details)
 
 
-def _page(decisions: Sequence[Decision], others: Sequence[Decision], door: Door, *, alone: bool) -> Page:
+def _page(
+    decisions: Sequence[Decision], others: Sequence[Decision], door: Door, *, alone: bool, images: bool
+) -> Page:
     from ..policy import trust as grants
     from .trust_page import page
 
@@ -199,7 +212,7 @@ def _page(decisions: Sequence[Decision], others: Sequence[Decision], door: Door,
             changes[each.name] = news
         if not given:
             given.update(*grants.of_project(each.skill.file.parent, door.host).values())
-    return page(decisions, door, changes=changes, given=given, others=others, alone=alone)
+    return page(decisions, door, changes=changes, given=given, others=others, alone=alone, images=images)
 
 
 def _grant(decisions: Sequence[Decision], door: Door) -> dict[str, list[str]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LINES = 20
 """The most lines before the summary."""
 
-_FEW = 3
+_FEW, _SOME = 3, 6  # lines for a kind of which there are many: at first, and where there is room
 _CHANGES = 3  # lines for what has changed since a grant
 
 
@@ -45,6 +45,7 @@ def page(
     given: Iterable[str] = (),
     others: Sequence[Decision] = (),
     alone: bool,
+    images: bool = False,
 ) -> Page:
     """The page on what ``decisions`` ask for.
 
@@ -52,16 +53,22 @@ def page(
     :param given: what was granted in this project before.
     :param others: skills that are not asked for, since a yes would not help them.
     :param alone: it is about one skill that was named, not about a project.
+    :param images: some of it comes from images, at which ``explain`` and ``check`` do not look.
     """
     width, height = door.screen()
-    asks = gravity.asked(((each.name, each.violations) for each in decisions), gravity.steering(door.host))
-    many = f"{len(decisions)} skills" if len(decisions) > 1 else value(decisions[0].name, 32)
+    asks = gravity.asked(
+        ((each.name, each.violations) for each in decisions),
+        gravity.steering(door.host),
+        str(door.host.home),
+    )
+    room = width - columns("Allow all of this for ? [y/N] ")
+    many = f"{len(decisions)} skills" if len(decisions) > 1 else value(decisions[0].name, min(32, room))
     top = _top(decisions, many, width)
     clauses = gravity.together(asks, [each.spec for each in decisions if each.spec is not None], given)
     below = [
         *_left_out(others, width),
         *(wrapped(f"Together: {'; '.join(clauses)}.", width) if clauses else []),
-        cut(_in_full(decisions, len(asks), door, alone=alone), width),
+        cut(_in_full(decisions, len(asks), door, alone=alone, images=images), width),
     ]
     summary = wrapped(f"In all {len(asks):,}: {', '.join(gravity.counts(asks))}.", width)
     news = _news(changes, width, alone=alone)
@@ -99,6 +106,10 @@ def _items(asks: Sequence[Ask], limit: int, width: int, *, every: bool) -> list[
         if take <= spare:
             sizes[at] += take
             spare -= take
+    for at, group in enumerate(groups):  # and some more of those that do not
+        take = max(min(len(group), _SOME) - sizes[at], 0)
+        sizes[at] += min(take, spare)
+        spare -= min(take, spare)
     lines = []
     for group, size in zip(groups, sizes, strict=True):
         single = size if size == len(group) else size - 1
@@ -154,9 +165,12 @@ def _left_out(others: Sequence[Decision], width: int) -> list[str]:
     return lines
 
 
-def _in_full(decisions: Sequence[Decision], count: int, door: Door, *, alone: bool) -> str:
+def _in_full(decisions: Sequence[Decision], count: int, door: Door, *, alone: bool, images: bool) -> str:
     from ..findings import SHOWN
 
+    if images:
+        words = f"trust --json {decisions[0].name if alone else '--all'}"
+        return f"In full, with reasons: answer n to {door.line(words)}"
     json = " --json" if count > SHOWN else ""
     words = f"explain{json} {decisions[0].name}" if alone else f"check{json}"
     return f"In full, with reasons: {door.line(words)}"

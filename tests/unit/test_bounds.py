@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import os
 import time
@@ -16,7 +17,7 @@ from skill_magic.answer import Answer, Findings
 from skill_magic.command.parse import Command, Options, Request
 from skill_magic.door import Door, in_notebook
 from skill_magic.errors import ManifestError, PolicyError, SpecError
-from skill_magic.findings import SHOWN, Violation, told
+from skill_magic.findings import SHOWN, Violation, first, told
 from skill_magic.host import Host
 from skill_magic.policy.decide import Decision, check_all
 from skill_magic.verbs import check, doctor, explain
@@ -54,9 +55,9 @@ FORMS: dict[str, Callable[[list[Violation]], list[str]]] = {
 def test_fifty_and_a_count(form: str, number: int, left: str) -> None:
     lines = FORMS[form](faults(number))
     assert count(lines) == min(number, SHOWN)
-    assert (
-        [each for each in lines if "more: check --json lists all" in each and left in each] if left else True
-    )
+    said = [each for each in lines if "more: skill check --json lists all" in each]
+    assert len(said) == (1 if left else 0)
+    assert all(left in each for each in said)
     assert not left or len(lines) < 2 * SHOWN + 6
     assert left or "more:" not in "".join(lines)
 
@@ -218,3 +219,80 @@ def test_faults_of_the_file_are_not_multiplied_by_its_skills_without_end(host: H
     assert len(decisions) == 256
     assert sum(len(each.violations) for each in decisions) <= 256 * 256
     assert all(each.verdict == "error" for each in decisions)
+    assert "Of such faults 19,744 more are not listed." in decisions[0].violations[-1].reason
+
+
+@pytest.mark.parametrize("number", [255, 256])
+def test_faults_of_the_file_are_listed_without_a_word_where_they_are_few(host: Host, number: int) -> None:
+    (host.directory / "skills.toml").write_text(
+        "".join(f"unknown{n} = 1\n" for n in range(number)) + '[skills.s.docker]\nimage = "debian:12"\n'
+    )
+    (decision,) = check_all(host)
+    assert len(decision.violations) == number
+    assert not [each for each in decision.violations if "not listed" in each.reason]
+
+
+# --- what is shown where not all is ------------------------------------------------------------------------------
+
+
+def mixed(cause: Violation) -> list[Violation]:
+    """A cause behind more faults than are shown, with as many after it."""
+    many = faults(60, grant="env:V")
+    return [*many, cause, *many]
+
+
+REFUSAL = Violation("deny-it", "user", "v", "r.", "x.")
+INVALID = Violation("bad-it", "user", "v", "r.", "x.", kind="invalid")
+
+
+@pytest.mark.parametrize("cause", [REFUSAL, INVALID], ids=["refused", "invalid"])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_decides_is_not_hidden_behind_what_a_grant_lifts(form: str, cause: Violation) -> None:
+    text = "\n".join(FORMS[form](mixed(cause)))
+    assert cause.code in text
+    assert text.count("volumes[") == SHOWN - 1
+    assert "and 71 more" in text
+
+
+def test_a_refusal_is_not_hidden_behind_what_is_invalid() -> None:
+    many = [Violation(f"c{n}", "f", "v", "r.", "x.", kind="invalid") for n in range(60)]
+    assert REFUSAL in first([*many, REFUSAL])
+    assert first([*many, REFUSAL], 0) == []
+
+
+def test_the_order_stays_that_of_the_manifest() -> None:
+    found = mixed(REFUSAL)
+    shown = first(found)
+    at = [next(n for n, each in enumerate(found) if each is one) for one in shown]
+    assert at == sorted(at)
+    assert first(found[:50]) == found[:50]
+
+
+@pytest.mark.parametrize("option", ["--privileged", "--pid=host"])
+def test_check_shows_why_a_skill_is_refused(host: Host, option: str) -> None:
+    variables = {f"V{n}": "x" for n in range(80)}
+    host = dataclasses.replace(host, environment={**host.environment, **variables})
+    items = ", ".join(f'"V{n}=${{V{n}}}"' for n in range(80))
+    (host.directory / "skills.toml").write_text(
+        f'[skills.t.docker]\nimage = "debian:12"\nenvironment = [{items}]\nextra_args = ["{option}"]\n'
+    )
+    (decision,) = check_all(host)
+    assert decision.verdict == "deny"
+    (cause,) = [each for each in decision.violations if not each.liftable]
+    assert f"[{cause.code}]" in checked(host).text()
+    assert cause.code in checked(host).html()
+    with pytest.raises(PolicyError) as caught:
+        decision.raise_for_verdict()
+    assert f"[{cause.code}]" in "\n".join(caught.value.lines())
+
+
+def test_the_command_that_lists_all_is_that_of_the_place() -> None:
+    assert (
+        "and 10 more: %skill check --json lists all" in Findings(faults(60), "%skill check --json").as_text()
+    )
+    assert "and 10 more: %skill check --json lists all" in html.unescape(
+        Findings(faults(60), "%skill check --json").as_html()
+    )
+    error = SpecError("m", faults(60))
+    error.listing = in_notebook(error.listing)
+    assert error.lines()[-1] == "  and 10 more: %skill check --json lists all"

@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from policy_helpers import make_host
+from policy_helpers import make_host, make_spec
 
 from skill_magic.command.parse import Command, Options, parse
 from skill_magic.door import Door
 from skill_magic.errors import CommandError, ManifestError, PolicyError, SpecError
 from skill_magic.host import Host
 from skill_magic.policy import trust as grants
-from skill_magic.policy.decide import check_all
+from skill_magic.policy.decide import check_all, check_image
+from skill_magic.spec import Gpus, ImageFacts
 from skill_magic.verbs.trust import trust
 from skill_magic.views.base import QuietView
 
@@ -80,7 +81,13 @@ def test_all_is_asked_once_and_stored_by_skill(host: Host) -> None:
     assert "Not asked for: 1 with faults: worse" in page
     assert "plain" not in page
     assert answer.code == 0
-    assert answer.data == {
+    assert isinstance(answer.data, dict)
+    assert {name: [one["grant"] for one in each] for name, each in answer.data["asked"].items()} == {
+        "both": ["registry:registry.example", "network:db"],
+        "image": ["registry:registry.example"],
+        "net": ["network:db"],
+    }
+    assert {name: each for name, each in answer.data.items() if name != "asked"} == {
         "granted": {
             "both": ["registry:registry.example", "network:db"],
             "image": ["registry:registry.example"],
@@ -350,6 +357,36 @@ def test_it_is_three_lines_that_say_each_command_once(host: Host) -> None:
     assert all("skill trust both" in each.fix for each in error.violations)
 
 
+def test_what_an_image_asks_for_is_three_lines_too(host: Host) -> None:
+    """At the gates of a run; ``explain`` looks at no image, so it is not named."""
+    host = replace(host, uid=1000, gid=1000)
+    spec = make_spec(host, gpus=Gpus(count=1), user=None, user_field="user")
+    facts = ImageFacts(id="sha256:0", environment=("LD_PRELOAD=/x", "LD_AUDIT=/x", "A=1"), user="0")
+    with pytest.raises(PolicyError) as caught:
+        check_image(spec, facts, host)
+    first, *rest = caught.value.lines()
+    assert first == (
+        f"PolicyError: t: the policy refuses the image {spec.image}: root in the container [user-root]; the GPU "
+        "variable LD_AUDIT, which root reads on the host [gpu-loader]; the GPU variable LD_PRELOAD, which root "
+        "reads on the host [gpu-loader]"
+    )
+    assert rest == [
+        "hint: look at it and decide: skill trust t",
+        "what a grant allows: SECURITY.md, under Origins and grants",
+    ]
+    assert len(caught.value.violations) == 3
+
+
+@pytest.mark.parametrize("folder", ["/proc/self/fd/8", "/sys", "/proc"])
+def test_what_no_grant_lifts_is_told_with_its_reason(host: Host, folder: str) -> None:
+    facts = ImageFacts(id="sha256:0", working_dir=folder, user="0")
+    with pytest.raises(PolicyError) as caught:
+        check_image(make_spec(host, user=None, user_field="user"), facts, host)
+    text = "\n".join(caught.value.lines())
+    assert "[image-workdir]" in text
+    assert "skill trust" not in text
+
+
 def test_it_stays_short_and_has_the_gravest_first(tmp_path: Path) -> None:
     host = make_host(tmp_path, environment={f"V{n}": "x" for n in range(900)}, uid=1000)
     names = ", ".join(f'"V{n}=${{V{n}}}"' for n in range(900))
@@ -359,7 +396,7 @@ def test_it_stays_short_and_has_the_gravest_first(tmp_path: Path) -> None:
     error = refusal(host, "t")
     first, *rest = error.lines()
     assert len(rest) == 2
-    assert "confinement: root in the container [user-root]; your variable V0 [env-host]" in first
+    assert "confinement: root in the container [user-root]; the network db [network-name]" in first
     assert first.endswith(" more")
     assert len(first) < 300
     assert len(error.violations) == 902

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import time
 from collections.abc import Callable
@@ -103,7 +104,7 @@ changes = st.dictionaries(st.sampled_from(("image", "volumes", "user")), st.samp
     st.lists(st.tuples(st.sampled_from(HOSTILE), st.sampled_from(("x", None))), max_size=4),
     changes,
     st.sampled_from(HOSTILE),
-    st.sampled_from([(80, 24), (40, 20), (120, 60), (96, 60), (60, 30)]),
+    st.sampled_from([(80, 24), (40, 20), (100, 60), (88, 60), (60, 30)]),
 )
 def test_whatever_a_manifest_says_the_page_holds(
     host: Host,
@@ -198,8 +199,8 @@ def test_the_page_of_two_skills(host: Host) -> None:
         "  - root in the container  [two]",
         "  - write to '/data/my files'  [two]",
         "  - your variable MY_TOKEN, a secret by its name  [one]",
-        "  - your variable COLOUR  [one]",
         "  - a network: the internet, your local network, what listens there  [one, two]",
+        "  - your variable COLOUR  [one]",
         "Allowed before, and changed since: two (image, user)",
         "Not asked for: 1 refused by the policy: three",
         "Not asked for: 1 with faults: 'fo\\nur'",
@@ -207,8 +208,8 @@ def test_the_page_of_two_skills(host: Host) -> None:
         "  machine by the network; files of root can be left outside the notebook's",
         "  directory.",
         "In full, with reasons: skill check",
-        "In all 5: 1 root, 1 place to write to, 1 secret of yours, 1 variable of yours, 1",
-        "  network.",
+        "In all 5: 1 root, 1 place to write to, 1 secret of yours, 1 network, 1 variable",
+        "  of yours.",
     ]
     assert page.question == "Allow all of this for 2 skills? [y/N] "
 
@@ -264,9 +265,9 @@ ORDER = [
     "publish:80:80",
     "sysctl:net.x=1",
     "env:MY_TOKEN",
-    "env:COLOUR",
     "network:bridge",
     "mount:ro:/data",
+    "env:COLOUR",
     "uid:1001",
     "registry:evil.io",
     "image:0123456789ab",
@@ -277,6 +278,85 @@ ORDER = [
 def test_the_gravest_comes_first(host: Host) -> None:
     asks = gravity.asked([("s", map(violation, reversed(ORDER)))])
     assert [each.grant for each in asks] == ORDER
+
+
+@pytest.mark.parametrize("kind", ["mount:rw", "mount:ro"])
+def test_a_wide_place_is_not_behind_many_narrow_ones(host: Host, kind: str) -> None:
+    """What lies in the home directory or holds it comes first, then short paths; the alphabet is the manifest's to
+    choose."""
+    many = [f"{kind}:/a/b/c/d/{n}" for n in range(500)]
+    grave = [f"{kind}:{host.home}/zz", f"{kind}:{host.home.parent}", f"{kind}:/zz"]
+    asks = gravity.asked([("s", map(violation, [*many, *grave]))], home=str(host.home))
+    assert {each.grant for each in asks[:2]} == {*grave[:2]}
+    assert asks[2].grant == grave[2]
+    text = made(host, decision(host, "s", [*many, *grave]), size=(100, 24)).text
+    assert f"{host.home}/zz" in text or str(host.home)[:30] in text
+    assert f"{host.home}x" not in text
+    assert (
+        gravity.asked(
+            [("s", [violation(f"{kind}:{host.home}x"), violation(f"{kind}:/q")])], home=str(host.home)
+        )[0].grant
+        == f"{kind}:/q"
+    )
+
+
+def test_an_option_is_not_behind_many_of_another_name(host: Host) -> None:
+    many = [f"add-host:a{n}:10.0.0.1" for n in range(500)]
+    page = made(host, decision(host, "s", [*many, "sysctl:net.x=1", "storage-opt:size=9g"]))
+    assert "the option --sysctl=net.x=1" in page.text
+    assert "the option --storage-opt=size=9g" in page.text
+    assert "497 more options of docker run: " in page.text
+
+
+@pytest.mark.parametrize("name", ["n" * 64, "In", "Allow", "Together", "y-N", "0"])
+@pytest.mark.parametrize("width_", [40, 88, 100])
+def test_whatever_a_skill_is_called_the_question_is_short(host: Host, name: str, width_: int) -> None:
+    page = made(host, decision(host, name, ["uid0"]), size=(width_, 24))
+    assert width(page.question) <= width_
+    assert page.question.startswith("Allow all of this for ")
+    lines = page.text.split("\n")
+    assert sum(each.startswith("In all ") for each in lines) == 1
+    assert lines[1] == "  - root in the container"
+    assert all(width(each) <= width_ for each in lines)
+
+
+def test_what_comes_from_images_is_said_to_be_listed_where_it_is(host: Host) -> None:
+    """``explain`` and ``check`` look at no image."""
+    one, two = decision(host, "s", ["image:ab"]), decision(host, "t", ["uid0"])
+    for decisions, alone, words in (
+        ([one], True, "answer n to skill trust --json s"),
+        ([one, two], False, "answer n to skill trust --json --all"),
+    ):
+        page = trust_page.page(decisions, door(host), changes={}, alone=alone, images=True)
+        assert f"In full, with reasons: {words}\n" in page.text
+
+
+@pytest.mark.parametrize(
+    ("size", "notebook", "screen"),
+    [
+        ((80, 24), False, (79, 24)),
+        ((300, 70), False, (100, 70)),
+        ((101, 9), False, (100, 9)),
+        ((20, 24), False, (40, 24)),
+        ((0, 0), False, (88, 24)),
+        (None, False, (88, 24)),
+        ((80, 24), True, (88, 60)),
+    ],
+)
+def test_the_page_is_as_wide_as_the_terminal_and_no_wider_than_is_read(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int] | None,
+    notebook: bool,
+    screen: tuple[int, int],
+) -> None:
+    def answer(_: int) -> os.terminal_size:
+        if size is None:
+            raise OSError
+        return os.terminal_size(size)
+
+    monkeypatch.setattr(os, "get_terminal_size", answer)
+    assert Door("shell", host, QuietView, notebook=notebook).screen() == screen
 
 
 def test_the_group_that_steers_the_engine_is_as_grave_as_root(
