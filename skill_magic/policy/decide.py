@@ -282,11 +282,11 @@ def _refuse(spec: RunSpec, found: tuple[Violation, ...], what: str = "the policy
     if not found:
         return
     if all(each.liftable for each in found):
-        from .gravity import GRANTS_EXPLAINED, untrusted
+        from .gravity import first_reason, untrusted
 
         hint = f"look at it and decide: skill trust {spec.skill}"
         # `explain` looks at no image, so that it would not tell of these.
-        raise untrusted(f"{spec.skill}: {what}", [(spec.skill, found)], hint, GRANTS_EXPLAINED)
+        raise untrusted(f"{spec.skill}: {what}", [(spec.skill, found)], hint, first_reason(found))
     if verdict_of(found) == "deny":
         found = without_offer(found)
     raise PolicyError(f"{spec.skill}: {what}", found)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import PolicyError
-from ..findings import Violation
+from ..findings import Violation, without_offer
 from ..fit import columns, cut, value
 from ..flags.table import OPTIONS
 from .redact import secret_name
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 BRIEF = 200
 """Columns that the error of a skill without its grants has for what it asks for: about two lines of a page."""
-
-GRANTS_EXPLAINED = "what a grant allows: SECURITY.md, under Origins and grants"
 
 
 @dataclass(frozen=True)
@@ -217,6 +215,13 @@ def untrusted(
     asks = asked(lacking)
     found = [violation for _, violations in lacking for violation in violations]
     return PolicyError(f"{message}: {brief(asks, BRIEF)}", found, hint, details=details)
+
+
+def first_reason(found: Sequence[Violation]) -> str:
+    """Why the gravest of ``found`` is asked about, and where grants are explained."""
+    gravest = asked([("", found)])[0].grant
+    (one,) = without_offer([next(each for each in found if each.grant == gravest)])
+    return f"{one.sentences} Grants are explained in SECURITY.md."
 
 
 def counts(asks: Iterable[Ask]) -> list[str]:

@@ -87,7 +87,7 @@ class TestShell:
         check_page(page(child.before))
         child.sendline("y")
         shown = rest(child)
-        assert "granted to 2 skills: 500 open ports, 1 secret of yours, 1,000 variables of yours" in shown
+        assert "granted to 2 skills: 500 open ports, 1 secret of yours, 1 network, 1,000 variables" in shown
         assert child.exitstatus == 0
         for name in ("many", "some"):
             assert skill(project, "explain", name).returncode == 0

@@ -372,7 +372,10 @@ def test_what_an_image_asks_for_is_three_lines_too(host: Host) -> None:
     )
     assert rest == [
         "hint: look at it and decide: skill trust t",
-        "what a grant allows: SECURITY.md, under Origins and grants",
+        (
+            "Root in the container can leave setuid-root files in a folder of the host. Leave user out to run as "
+            "yourself. Grants are explained in SECURITY.md."
+        ),
     ]
     assert len(caught.value.violations) == 3
 
