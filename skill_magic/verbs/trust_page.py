@@ -135,7 +135,9 @@ def _group(group: Sequence[Ask], more: bool, width: int, *, every: bool) -> str:
     skills = list(dict.fromkeys(skill for each in group for skill in each.skills))
 
     def text(limit: int) -> str:
-        return cut(start, limit) + names([each.value for each in group], max(limit - len(start), 0))
+        said = names([each.value for each in group], max(limit - len(start), 0))
+        # Where not one name fits, the number says it already.
+        return cut(start.removesuffix(": ") if said.endswith(" of them") else start + said, limit)
 
     return _line(text, skills, width, every=every)
 
@@ -146,7 +148,8 @@ def _news(changes: Mapping[str, Mapping[str, str]], width: int, *, alone: bool) 
         return []
     if not alone:
         what = [f"{name} ({', '.join(keys) or 'by an earlier version'})" for name, keys in changes.items()]
-        return [cut(f"Allowed before, and changed since: {', '.join(what)}", width)]
+        many = f" ({len(what)} skills)" if len(what) > 1 else ""
+        return [cut(f"Allowed before, and changed since{many}: {', '.join(what)}", width)]
     (keys,) = changes.values()
     if not keys:
         return [cut("It was allowed before, by an earlier version of this package.", width)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from skill_magic import answer
+from skill_magic import answer, foreign
 from skill_magic.fit import columns, cut, cut_middle, names, printable, value, wrapped
 
 HOSTILE = (
@@ -52,6 +52,12 @@ def test_a_text_keeps_to_its_columns_and_its_line(text: str, limit: int) -> None
         assert answer.width(made) <= limit
         assert seen(made)
         assert "\n" not in made
+
+
+@given(texts, st.integers(6, 120))
+def test_what_is_shown_anywhere_else_as_an_escape_is_one_here(text: str, limit: int) -> None:
+    for made in (printable(text), cut(text, limit), value(text, limit)):
+        assert foreign.line(made) == made
 
 
 @given(texts)

@@ -214,6 +214,16 @@ def test_the_page_of_two_skills(host: Host) -> None:
     assert page.question == "Allow all of this for 2 skills? [y/N] "
 
 
+def test_lists_that_are_cut_have_their_number(host: Host) -> None:
+    skills = [decision(host, f"skill-number-{n}", [f"env:V{n}_{m}" for m in range(40)]) for n in range(40)]
+    page = trust_page.page(
+        skills, door(host), changes={each.name: {"image": "x"} for each in skills}, alone=False
+    )
+    assert "Allowed before, and changed since (40 skills): skill-number-0 (image), " in page.text
+    assert "1,595 more variables of yours" in page.text
+    assert " of them" not in page.text
+
+
 def test_what_changed_is_told_of_one_skill(host: Host) -> None:
     page = trust_page.page(
         [decision(host, "s", ["uid0"])],
