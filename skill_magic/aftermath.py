@@ -96,7 +96,7 @@ class Aftermath:
             yield f"this run {verb} {self._names(paths)}: {reason}; look before you use it"
 
     def _bits(self, after: Look) -> Iterator[str]:
-        dropped = drop(self._roots, after.risky)
+        dropped = drop(self._roots, sorted(after.risky))
         if dropped.done:
             yield (
                 f"set-user-id and set-group-id bits were taken from {self._names(dropped.done)}: "

@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_listed_is_read_only(host: Host, monkeypatch: py
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(guard_walk.os, "scandir", refusing)
+    monkeypatch.setattr(os, "scandir", refusing)
     assert kept(host) == {"closed"}
 
 
