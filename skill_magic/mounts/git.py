@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Iterator
 
@@ -13,6 +16,12 @@ from ..policy.protected import below
 MOST_SUBMODULES = 64
 """Submodules that are looked at by name; others are found where they lie."""
 
+MOST_HOOKS = 200
+"""Entries of a folder of hooks that are looked at; git knows some thirty hooks."""
+
+_SECTION = re.compile(r"\[[^\]]*\]")
+_QUOTED = re.compile(r'"([^"]*)"')
+
 
 def git_directories(root: str) -> Iterator[str]:
     """What git reads and runs for the repository in ``root`` and its submodules."""
@@ -21,25 +30,34 @@ def git_directories(root: str) -> Iterator[str]:
 
 
 def pointed(pointer: str) -> Iterator[str]:
-    """``pointer`` (a ``.git``), where it points if it is a file (a worktree's or a submodule's own directory, and
-    the repository that it belongs to), and hooks and settings kept elsewhere."""
+    """``pointer`` (a ``.git``, or a bare repository), where it points if it is a file (a worktree's or a submodule's
+    own directory, and the repository that it belongs to), and hooks and settings kept elsewhere."""
     yield pointer
     directories = [pointer]
     own = _lines(pointer)[:1]
     if own and own[0].startswith("gitdir:"):
-        directory = resolve(os.path.join(os.path.dirname(pointer), own[0].removeprefix("gitdir:").strip()))
-        directories.append(directory)
-        for common in _lines(os.path.join(directory, "commondir"))[:1]:
-            directories.append(resolve(os.path.join(directory, common)))
+        directories.append(
+            resolve(os.path.join(os.path.dirname(pointer), own[0].removeprefix("gitdir:").strip()))
+        )
+    for common in _lines(os.path.join(directories[-1], "commondir"))[:1]:
+        directories.append(resolve(os.path.join(directories[-1], common)))
     yield from directories[1:]
     for directory in directories:
-        yield os.path.join(directory, "hooks")
+        yield from _hooks(os.path.join(directory, "hooks"))
         for name in ("config", "config.worktree"):
             settings = os.path.join(directory, name)
             for hooks in _settings(settings, "hookspath"):
-                yield _clean(os.path.dirname(pointer), hooks)
+                for base in (os.path.dirname(pointer), directory):  # the second is a bare repository's
+                    yield from _hooks(_clean(base, hooks))
             for included in _settings(settings, "path"):
                 yield _clean(directory, included)
+
+
+def _hooks(folder: str) -> Iterator[str]:
+    """The folder, and the links in it: a hook is often kept among a project's scripts."""
+    yield folder
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from (entry.path for entry in itertools.islice(entries, MOST_HOOKS) if entry.is_symlink())
 
 
 def _clean(base: str, path: str) -> str:
@@ -56,9 +74,14 @@ def _submodules(root: str) -> Iterator[str]:
 def _settings(path: str, name: str) -> Iterator[str]:
     """The values that a file of git's gives one key, in whatever section."""
     for line in _lines(path):
-        key, equals, value = line.partition("=")
-        if equals and key.strip().lower() == name and value.strip(' "'):
-            yield value.strip(' "')
+        # A key may stand behind the section's name, and a remark behind the value.
+        key, equals, value = (line[found.end() :] if (found := _SECTION.match(line)) else line).partition("=")
+        if not equals or key.strip().lower() != name:
+            continue
+        quoted = _QUOTED.match(value.strip())
+        value = quoted[1] if quoted else re.split("[#;]", value, maxsplit=1)[0].strip(' "')
+        if value:
+            yield value
 
 
 def _lines(path: str) -> list[str]:

@@ -18,7 +18,26 @@ ENTRIES = 500_000
 SECONDS = 10.0
 """Bounds of one walk."""
 
-_BARE = ("HEAD", "config", "hooks", "objects", "refs", "packed-refs", "info", "worktrees", "modules")
+SEEN_ENTRIES = 50_000
+SEEN_SECONDS = 0.5
+"""Bounds of one walk through a folder that is mounted read-only, where only sockets are looked for."""
+
+LARGE = "It has too many files to look for what this machine runs later."
+SHUT = "It cannot be looked into, but the run could open it, and nobody knows what this machine runs later in it."
+
+_BARE = (
+    "HEAD",
+    "config",
+    "config.worktree",
+    "commondir",
+    "hooks",
+    "objects",
+    "refs",
+    "packed-refs",
+    "info",
+    "worktrees",
+    "modules",
+)
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta", "bin", "Scripts", "lib", "lib64", "Lib", "libexec", "etc", "sbin")
 
 
@@ -27,24 +46,33 @@ class Walk:
     """What one walk found.
 
     :param keep: to be read-only; :param special: sockets, pipes and devices; :param pointers: those of ``keep`` that
-        git follows; :param complete: whether all was looked at.
+        git follows; :param many: it found too many; :param problem: why not all was looked at, empty where it was.
     """
 
     keep: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
     pointers: list[str] = field(default_factory=list)
-    complete: bool = True
+    many: bool = False
+    problem: str = ""
 
 
-def walk(top: str, skip: Collection[str] = ()) -> Walk:
-    """Look through ``top``, but not into the folders in ``skip``."""
+def walk(top: str, skip: Collection[str] = (), *, most: int, read_only: bool = False) -> Walk:
+    """Look through ``top``, but not into the folders in ``skip``.
+
+    :param most: finds that can be dealt with; with one more the walk is over.
+    :param read_only: the folder is mounted read-only.
+    """
     found = Walk()
     waiting = deque([top])
-    left, deadline = ENTRIES, time.monotonic() + SECONDS
+    left = SEEN_ENTRIES if read_only else ENTRIES
+    deadline = time.monotonic() + (SEEN_SECONDS if read_only else SECONDS)
     while waiting:
         folder = waiting.popleft()
+        if len(found.keep) + len(found.special) > most:
+            found.many = True
+            return found
         if time.monotonic() > deadline:
-            found.complete = False
+            found.problem = LARGE
             return found
         try:
             with os.scandir(folder) as listing:
@@ -52,16 +80,23 @@ def walk(top: str, skip: Collection[str] = ()) -> Walk:
                 for entry in listing:
                     left -= 1
                     if left < 0:
-                        found.complete = False
+                        found.problem = LARGE
                         return found
                     names[entry.name] = entry
+            # A folder may be listed and no more: what is in it can be neither looked at nor guarded by itself.
+            os.lstat(f"{folder}/.")
         except FileNotFoundError:
             continue
         except OSError:
             # The run's user owns it perhaps and can open it; what is in it then nobody has looked at.
+            if folder == top:
+                found.problem = SHUT
+                return found
             found.keep.append(folder)
             continue
         whole = _whole(names)
+        if bare_repository(names):
+            found.pointers.append(folder)
         if whole and folder != top:
             found.keep.append(folder)
             continue
@@ -84,8 +119,10 @@ def _sort(
         try:
             plain = entry.is_symlink() or entry.is_file(follow_symlinks=False)
             inner = not plain and entry.is_dir(follow_symlinks=False)
-        except OSError:
+        except FileNotFoundError:
             continue  # gone in between
+        except OSError:
+            plain, inner, later = True, False, True  # whatever it is, it is not left to the run
         if not plain and not inner:
             found.special.append(path)  # a connection needs no right to write
         elif later:

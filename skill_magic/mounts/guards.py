@@ -40,16 +40,20 @@ started."""
 MASK_SIZE = 4096
 """Bytes of the empty tmpfs that hides a folder."""
 
+MANY = f"More than {MOST_GUARDS} things in it would have to be made read-only."
+SMALLER = "Move the notebook into a smaller folder, or mount the folder read-only (:ro)."
+
 
 class GuardsError(SkillError):
     """A folder in which not all that has to be guarded can be: it must not be mounted.
 
-    :param source: the folder.
+    :param source: the folder; :param fix: the way out.
     """
 
-    def __init__(self, source: str, message: str) -> None:
+    def __init__(self, source: str, message: str, fix: str = SMALLER) -> None:
         super().__init__(message)
         self.source = source
+        self.fix = fix
 
 
 def complete(
@@ -68,20 +72,47 @@ def complete(
     mounts = tuple(mounts)
     judge = judge or Judge(host)
     taken = {mount.target for mount in mounts}
+    others = frozenset(taken)
     made: list[Mount] = []
+    guards = 0
     for mount in mounts:
         made.append(mount)
         if mount.kind != "bind" or mount.source is None or not os.path.isdir(mount.source):
             continue
         for guard in _guards(mount, judge, host, tuple(files)):
-            if guard.target not in taken:
-                taken.add(guard.target)
-                made.append(guard)
-                if len(made) - len(mounts) > MOST_GUARDS:
-                    raise GuardsError(
-                        mount.source, f"More than {MOST_GUARDS} things in it would have to be made read-only."
-                    )
+            if guard.target in taken or _covered(guard, mount, others):
+                continue
+            taken.add(guard.target)
+            made.append(guard)
+            guards += 1
+            _bounded(mount.source, guard, guards)
     return tuple(made)
+
+
+def _covered(guard: Mount, mount: Mount, targets: frozenset[str]) -> bool:
+    """Whether another mount lies over the guard's place. There the place may be missing, and the engine would make
+    it, as root; what is below such a mount cannot be reached."""
+    place = posixpath.dirname(guard.target)
+    while len(place) > len(mount.target):
+        if place in targets:
+            return True
+        place = posixpath.dirname(place)
+    return False
+
+
+def _bounded(source: str, guard: Mount, count: int) -> None:
+    """:raises GuardsError: the engine would not take the guard."""
+    if count > MOST_GUARDS:
+        raise GuardsError(source, MANY)
+    try:
+        guard.target.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(os.path.relpath(guard.declared, source)).decode("utf-8", "replace")
+        raise GuardsError(
+            source,
+            f"The name of {shown} in it is not UTF-8, so that the engine cannot make it read-only.",
+            f"Rename it or remove it, or {SMALLER[0].lower()}{SMALLER[1:]}",
+        ) from None
 
 
 def watched(spec: RunSpec, host: Host) -> tuple[Path, ...]:
@@ -117,8 +148,14 @@ def _link(path: Path) -> str:
 def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> Iterator[Mount]:
     source = mount.source or ""
     key = (source, mount.read_only, files)
+    if key in judge.unguarded:
+        raise judge.unguarded[key]
     if key not in judge.guards:
-        judge.guards[key] = tuple(_places_to_guard(source, mount.read_only, judge, host, files))
+        try:
+            judge.guards[key] = tuple(_places_to_guard(source, mount.read_only, judge, host, files))
+        except GuardsError as error:
+            judge.unguarded[key] = error
+            raise
     for sort, path in judge.guards[key]:
         yield _mask(mount, path) if sort == "hide" else _over_itself(mount, path, read_only=sort == "keep")
 
@@ -128,6 +165,7 @@ def _places_to_guard(
 ) -> Iterator[tuple[Literal["hide", "keep", "between"], str]]:
     """What to do with which path below ``source``, outer ones first."""
     done: set[str] = set()
+    passed: set[str] = set()
 
     def fresh(path: str) -> bool:
         # A guard inside a guard would be mounted into an empty or read-only directory.
@@ -139,16 +177,23 @@ def _places_to_guard(
         return True
 
     def around(path: str) -> Iterator[tuple[Literal["between"], str]]:
-        if not read_only and os.path.basename(path) not in CACHES:
-            yield from (("between", place) for place in _between(source, path))
+        if read_only or os.path.basename(path) in CACHES:
+            return
+        for place in _between(source, path):
+            if place in passed:
+                continue
+            passed.add(place)
+            if len(passed) + len(done) > MOST_GUARDS:
+                raise GuardsError(source, MANY)
+            yield "between", place
 
     secrets = {
         place for entry in judge.contained(source, ("credential", "socket")) for place in _places(entry.path)
     }
     code = {place for entry in judge.contained(source, ("code",)) for place in _places(entry.path)}
-    found = walk(source, secrets | code)
-    if not found.complete and not read_only:
-        raise GuardsError(source, "It has too many files to look for what this machine runs later.")
+    found = walk(source, secrets | code, most=MOST_GUARDS, read_only=read_only)
+    if found.many or (found.problem and not read_only):
+        raise GuardsError(source, MANY if found.many else found.problem)
     for path in sorted(secrets | set(found.special)):
         if fresh(path):
             yield from around(path)
@@ -156,8 +201,9 @@ def _places_to_guard(
     if read_only:
         return
     pointers = (path for pointer in found.pointers for path in pointed(pointer))
+    parents: dict[str, str] = {}
     for path in (*_code(source, host, files), *found.keep, *pointers):
-        code.update(_places(path))
+        code.update(_places(path, parents))
     for path in sorted(code):
         if fresh(path):
             yield from around(path)
@@ -191,10 +237,17 @@ def _between(top: str, path: str) -> Iterator[str]:
             yield place
 
 
-def _places(path: str) -> Iterator[str]:
+def _places(path: str, parents: dict[str, str] | None = None) -> Iterator[str]:
     """Where the thing at ``path`` really stands: there, unless it is a link or absent; and where it links
-    to."""
-    parent = resolve(os.path.dirname(path))
+    to.
+
+    :param parents: resolved folders, so that many things in one cost one look at the way there.
+    """
+    folder = os.path.dirname(path)
+    parents = {} if parents is None else parents
+    if folder not in parents:
+        parents[folder] = resolve(folder)
+    parent = parents[folder]
     here = os.path.join(parent, os.path.basename(path))
     if _exists(here):
         if _plain(here):

@@ -185,7 +185,7 @@ def _unguarded(spec: RunSpec, error: GuardsError) -> Violation:
         mount.field or "directory",
         mount.declared or str(mount.source),
         str(error),
-        "Move the notebook into a smaller folder, or mount the folder read-only (:ro).",
+        error.fix,
         file=spec.file if mount.field else None,
         line=spec.line_of(mount.field) if mount.field else None,
     )

@@ -160,8 +160,10 @@ def _starts(name: str) -> bool:
 
 
 def bare_repository(names: Iterable[str]) -> bool:
-    """Whether git takes a folder with these names in it for a repository."""
-    return {"head", "objects", "refs"} <= {name.lower() for name in names}
+    """Whether git takes a folder with these names in it for a repository; ``commondir`` names another folder that has
+    the rest."""
+    lower = {name.lower() for name in names}
+    return "head" in lower and ("commondir" in lower or {"objects", "refs"} <= lower)
 
 
 FIXED = frozenset(name for group in GROUPS for name in group.names)
