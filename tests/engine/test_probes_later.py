@@ -17,7 +17,7 @@ import pytest
 from skill_magic.errors import PolicyError
 from skill_magic.mounts import guards
 
-from .probes import TRIES, Project, codes
+from .probes import TRIES, Person, Project, codes
 
 pytestmark = pytest.mark.engine
 
@@ -264,6 +264,23 @@ def test_a_set_id_program_is_taken_its_bits(project: Project, name: str, mode: i
     assert result.stdout == f"{oct(stat.S_IFREG | mode)}\n", result.stderr  # it had them in the container
     assert stat.S_IMODE((project.path / name).stat().st_mode) == mode & 0o777
     assert any(f"taken from {name}" in note for note in result.notes), result.notes
+
+
+def test_an_ordinary_user_gives_nothing_away(person: Person) -> None:
+    """In folders that the list of results leaves out, one of which its owner shut."""
+    person.project.write()
+    done = person.tool(
+        "import os, shutil\n"
+        "for folder in ('node_modules', '.venv/closed'):\n"
+        "    os.makedirs(folder); shutil.copy('/bin/cat', folder + '/helper'); os.chmod(folder + '/helper', 0o4755)\n"
+        "os.chmod('node_modules/helper', 0o4111)\n"
+        "os.chmod('.venv/closed', 0o011)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE((person.home / "project/node_modules/helper").stat().st_mode) == 0o111
+    # Whoever may pass through the folder reaches a program in it, though nobody can list it.
+    assert stat.S_IMODE((person.home / "project/.venv/closed/helper").stat().st_mode) == 0o755
+    assert "taken from .venv/closed/helper, node_modules/helper" in done.stdout + done.stderr
 
 
 def test_a_link_to_a_set_id_program_of_the_host_changes_nothing_there(project: Project) -> None:
