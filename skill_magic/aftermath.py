@@ -84,13 +84,15 @@ class Aftermath:
                 continue
             if new and path.startswith(new):
                 continue  # in a folder that is told
-            if was is not None and stat.S_ISDIR(now.mode) and was[0].inode == now.inode:
+            # A number of an inode is used again, so that it alone does not tell what is still the same.
+            other = was is None or stat.S_IFMT(was[0].mode) != stat.S_IFMT(now.mode)
+            if stat.S_ISDIR(now.mode) and not other:
                 continue  # what changed in it is told for itself
             if stat.S_ISDIR(now.mode):
                 if os.path.basename(path) in CACHES:
                     continue  # counted
                 new = path + "/"
-            verb = "created" if was is None or (was[0].inode != now.inode and _link(was[0])) else "changed"
+            verb = "created" if other else "changed"
             found.setdefault((verb, reason), []).append(path)
         for (verb, reason), paths in found.items():
             yield f"this run {verb} {self._names(paths)}: {reason}; look before you use it"

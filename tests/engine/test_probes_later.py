@@ -17,7 +17,7 @@ import pytest
 from skill_magic.errors import PolicyError
 from skill_magic.mounts import guards
 
-from .probes import TRIES, Project, codes
+from .probes import TRIES, Person, Project, codes
 
 pytestmark = pytest.mark.engine
 
@@ -143,7 +143,8 @@ def test_git_in_a_nested_clone_runs_nothing_of_the_tools(project: Project) -> No
 def test_a_compiled_module_of_the_tools_is_not_imported(project: Project) -> None:
     project.write()
     (project.path / "helper.py").write_text("SAYS = 'mine'\n")
-    subprocess.run([sys.executable, "-c", "import helper"], cwd=project.path, check=True)
+    environment = {"PATH": os.environ["PATH"]}  # nothing that keeps Python from writing what it compiles
+    subprocess.run([sys.executable, "-c", "import helper"], cwd=project.path, check=True, env=environment)
     [compiled] = (project.path / "__pycache__").glob("helper.*.pyc")
     project.run(
         "import importlib.util, marshal, struct\n"
@@ -152,7 +153,9 @@ def test_a_compiled_module_of_the_tools_is_not_imported(project: Project) -> Non
         "struct.pack('<I', 1) + bytes(8) + code)\n"
     )
     words = [sys.executable, "-c", "import helper; print(helper.SAYS)"]
-    done = subprocess.run(words, cwd=project.path, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        words, cwd=project.path, check=True, capture_output=True, text=True, env=environment
+    )
     assert done.stdout == "mine\n"
     # In the container the module can be imported all the same.
     assert project.run(
@@ -263,6 +266,23 @@ def test_a_set_id_program_is_taken_its_bits(project: Project, name: str, mode: i
     assert any(f"taken from {name}" in note for note in result.notes), result.notes
 
 
+def test_an_ordinary_user_gives_nothing_away(person: Person) -> None:
+    """In folders that the list of results leaves out, one of which its owner shut."""
+    person.project.write()
+    done = person.tool(
+        "import os, shutil\n"
+        "for folder in ('node_modules', '.venv/closed'):\n"
+        "    os.makedirs(folder); shutil.copy('/bin/cat', folder + '/helper'); os.chmod(folder + '/helper', 0o4755)\n"
+        "os.chmod('node_modules/helper', 0o4111)\n"
+        "os.chmod('.venv/closed', 0o011)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE((person.home / "project/node_modules/helper").stat().st_mode) == 0o111
+    # Whoever may pass through the folder reaches a program in it, though nobody can list it.
+    assert stat.S_IMODE((person.home / "project/.venv/closed/helper").stat().st_mode) == 0o755
+    assert "taken from .venv/closed/helper, node_modules/helper" in done.stdout + done.stderr
+
+
 def test_a_link_to_a_set_id_program_of_the_host_changes_nothing_there(project: Project) -> None:
     project.write()
     mine = project.path.parent / "mine"
@@ -286,11 +306,11 @@ def test_a_folder_that_everybody_may_write_to_is_told(project: Project, name: st
 # --- sockets and bounds ---------------------------------------------------------------------------
 
 CONNECT = """
-import socket
-for path in ("/workdir/s", "/workdir/sub/s", "/again/s"):
+import socket, stat
+for path in ("TOP/s", "TOP/sub/s"):
     with socket.socket(socket.AF_UNIX) as probe:
         attempt(path, lambda: probe.connect(path))
-attempt("pipe", lambda: os.open("/workdir/pipe", os.O_WRONLY | os.O_NONBLOCK))
+attempt("pipe", lambda: "DEVICE" if stat.S_ISCHR(os.stat("TOP/pipe").st_mode) else "PIPE")
 """
 
 
@@ -304,9 +324,12 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     shutil.rmtree(folder.parent)
 
 
-@pytest.mark.parametrize("mode", ["", ":ro"])
-def test_a_listening_socket_cannot_be_reached(short: Project, mode: str) -> None:
-    short.write(f'volumes = [".:/again{mode}"]')
+@pytest.mark.parametrize(
+    ("line", "top"),
+    [("", "/workdir"), ('volumes = [".:/again"]', "/again"), ('volumes = [".:/seen:ro"]', "/seen")],
+)
+def test_a_listening_socket_cannot_be_reached(short: Project, line: str, top: str) -> None:
+    short.write(line)
     (short.path / "sub").mkdir()
     os.mkfifo(short.path / "pipe")
     reader = os.open(short.path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
@@ -315,12 +338,13 @@ def test_a_listening_socket_cannot_be_reached(short: Project, mode: str) -> None
             server.bind(str(short.path / name))
             server.listen()
             os.chmod(short.path / name, 0o777)
-        result = short.run(TRIES + CONNECT)
+        result = short.run(TRIES + CONNECT.replace("TOP", top))
     os.close(reader)
     found = dict(line.split(" ", 1) for line in result.stdout.splitlines())
     assert result.ok, result.stderr
-    assert {found[name] for name in ("/workdir/s", "/workdir/sub/s", "/again/s")} == {"ECONNREFUSED"}, found
-    assert not found["pipe"].startswith("DONE"), found
+    # What is there instead is the device that swallows everything.
+    assert found[f"{top}/s"] == found[f"{top}/sub/s"] == "ECONNREFUSED", found
+    assert found["pipe"] == "DONE DEVICE", found
     assert any("hidden from the container" in note for note in result.notes)
 
 
@@ -332,7 +356,7 @@ def test_the_probe_for_sockets_works(short: Project, monkeypatch: pytest.MonkeyP
         server.bind(str(short.path / "s"))
         server.listen()
         os.chmod(short.path / "s", 0o777)
-        result = short.run(TRIES + CONNECT)
+        result = short.run(TRIES + CONNECT.replace("TOP", "/workdir"))
     assert "/workdir/s DONE" in result.stdout
 
 
@@ -343,7 +367,7 @@ def test_more_guards_than_can_be_made_refuse_the_run(project: Project) -> None:
     error = project.refusal()
     assert isinstance(error, PolicyError)
     assert codes(error) == {"mount-guards"}
-    assert "smaller folder" in str(error)
+    assert "smaller folder" in error.violations[0].fix
 
 
 def test_as_many_as_can_be_made_are_made(project: Project) -> None:

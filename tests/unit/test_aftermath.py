@@ -345,6 +345,18 @@ def test_a_planted_bare_repository(host: Host) -> None:
     assert "this run created data/HEAD: version control runs" in told(after)
 
 
+@pytest.mark.parametrize("name", [".git", ".vscode", "sub/.venv"])
+def test_a_folder_in_the_place_of_a_link(host: Host, name: str) -> None:
+    """A link cannot be mounted over itself. The folder may get the number that the link's inode had."""
+    link = host.directory / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to("nowhere")
+    after = begin(host)
+    link.unlink()
+    link.mkdir()
+    assert f"this run created {name}:" in told(after)
+
+
 def test_each_reason_has_one_note_and_five_names(host: Host) -> None:
     after = begin(host)
     for number in range(20):
