@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .look import Facts, Look, out_of_reach, writable
+from .look import Look, out_of_reach, writable
 from .mode_bits import drop, shut
+from .openings import openings
 from .policy.protected_later import CACHES
 
 if TYPE_CHECKING:
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 SHOWN = 5
 """Names in one note; the rest is counted."""
 
+WIDTH = 120
+"""Characters of a name in a note."""
+
 SLACK = 20_000_000
 """Nanoseconds by which a file system's clock may lag behind the one that we read."""
 
 
 class Aftermath:
-    """:param apart: names of folders whose changes are counted only; :param watched: paths that another note is
-    about."""
+    """:param apart: names of folders whose changes are counted only."""
 
     def __init__(self, spec: RunSpec, host: Host, apart: frozenset[str]) -> None:
         self._directory = str(spec.directory)
@@ -36,6 +39,7 @@ class Aftermath:
         self._skip = out_of_reach(spec)
         self._apart = apart
         self._ignored = _jupyters(host)
+        self._user = host.user
         self._since = time.time_ns() - SLACK
         self._before = Look(self._roots, skip=self._skip)
 
@@ -111,15 +115,25 @@ class Aftermath:
             )
 
     def _open(self, after: Look) -> Iterator[str]:
-        """What others may write to since the run: folders, and files that were there before."""
-        folders = [
-            path
-            for path, mode in sorted(after.folders.items())
-            if _open_to_all(mode) and not _open_to_all(self._before.folders.get(path, 0))
-            if path in self._before.folders or self._knew(path)
-        ]
-        if folders:
-            yield f"this run made folders that everybody on this machine can write to: {self._names(folders)}"
+        """What other accounts can do since the run."""
+        found = openings(self._before, after, self._knew, self._user)
+        if found.everybody:
+            yield (
+                "this run made folders that everybody on this machine can write to: "
+                f"{self._names(found.everybody)}"
+            )
+        if found.group:
+            yield (
+                "this run made folders that others of a group on this machine can write to: "
+                f"{self._names(found.group)}"
+            )
+        if found.seen:
+            yield f"this run let everybody on this machine look into {self._names(found.seen)}"
+        if found.files:
+            yield (
+                "this run made or changed files that everybody on this machine can write to: "
+                f"{self._names(found.files)}"
+            )
 
     def _knew(self, path: str) -> bool:
         """Whether the look before the run would have seen ``path``: its folder was listed whole, or is new."""
@@ -128,7 +142,9 @@ class Aftermath:
 
     def _names(self, paths: list[str] | tuple[str, ...]) -> str:
         prefix = self._directory.rstrip("/") + "/"
-        shown = [path.removeprefix(prefix) for path in paths[:SHOWN]]
+        shown = [
+            path if path == self._directory else _short(path.removeprefix(prefix)) for path in paths[:SHOWN]
+        ]
         more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
         return (
             ", ".join("the notebook's directory" if path == self._directory else path for path in shown)
@@ -136,12 +152,9 @@ class Aftermath:
         )
 
 
-def _open_to_all(mode: int) -> bool:
-    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
-
-
-def _link(facts: Facts) -> bool:
-    return stat.S_ISLNK(facts.mode)
+def _short(path: str) -> str:
+    """A path as it fits into a note: its beginning and its end."""
+    return path if len(path) <= WIDTH else f"{path[: WIDTH // 3]}…{path[-(WIDTH - WIDTH // 3 - 1) :]}"
 
 
 def _in_order(item: tuple[str, object]) -> str:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 ENTRIES = 300_000
 SECONDS = 3.0
-"""Bounds of one look; where they are hit, a note says so."""
+LONG = 256
+"""Bounds of one look; where they are hit, a note says so. What is so many characters deep counts once more."""
 
 SET_ID = stat.S_ISUID | stat.S_ISGID
 
@@ -96,6 +97,7 @@ class Look:
         self.listed: set[str] = set()
         self.named: dict[str, tuple[Facts, str]] = {}
         self.risky: list[str] = []
+        self.loose: list[str] = []
         self.counted: Counter[str] = Counter()
         self.closed: list[str] = []
         self.complete = True
@@ -130,7 +132,7 @@ class Look:
         try:
             with os.scandir(folder) as found:
                 for entry in found:
-                    self._entries += 1
+                    self._entries += 1 + len(folder) // LONG
                     if self._entries > ENTRIES or time.monotonic() > self._deadline:
                         self.complete = False
                         return
@@ -174,6 +176,8 @@ class Look:
             return
         if group and path not in self._ignored:
             self.counted[group] += 1
+        if found.st_mode & stat.S_IWOTH:
+            self.loose.append(path)
         if found.st_mode & SET_ID or (found.st_mode & 0o111 and has_capabilities(path)):
             self.risky.append(path)
 
@@ -208,7 +212,7 @@ def has_capabilities(path: str, *, follow: bool = False) -> bool:
 
 def _spellings() -> tuple[str, ...]:
     """The names to try one by one: as programs spell them, and modules beside a notebook."""
-    from .policy.protected_later import SHADOWED
+    from .policy.protected_later import shadowed
 
     usual = {"Makefile", "GNUmakefile", "Taskfile.yml", "Snakefile", "Rakefile", ".Rprofile", ".Renviron"}
-    return (*sorted(FIXED | usual), *(f"{name}.py" for name in sorted(SHADOWED)))
+    return (*sorted(FIXED | usual), *(f"{name}.py" for name in sorted(shadowed())))

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .look import SET_ID, has_capabilities
+
+SECONDS = 5.0
+"""Bound of the work on the files of one run; those that are left are told."""
 
 
 @dataclass(frozen=True)
@@ -40,39 +44,69 @@ def _each(roots: Iterable[str], paths: Iterable[str], change: Callable[[int], bo
     tops = tuple(roots)
     done: list[str] = []
     left: list[str] = []
-    for path in paths:
-        top = next((top for top in tops if path == top or path.startswith(top.rstrip("/") + "/")), None)
-        if top is None:
-            continue
-        try:
-            file = _reach(top, path)
+    deadline = time.monotonic() + SECONDS
+    with _Way() as way:
+        for path in paths:
+            top = next((top for top in tops if path == top or path.startswith(top.rstrip("/") + "/")), None)
+            if top is None:
+                continue
             try:
-                changed = os.geteuid() in (0, os.fstat(file).st_uid) and change(file)
-            finally:
-                os.close(file)
-        except FileNotFoundError:
-            continue  # gone
-        except OSError:
-            changed = False
-        (done if changed else left).append(path)
+                # A tool may have made so many, so deep, that to reach them all takes minutes.
+                changed = time.monotonic() < deadline and way.changed(top, path, change)
+            except FileNotFoundError:
+                continue  # gone
+            except OSError:
+                changed = False
+            (done if changed else left).append(path)
     return Dropped(tuple(done), tuple(left))
 
 
-def _reach(top: str, path: str) -> int:
-    """A descriptor of ``path``, which is only looked at, not opened: a program that may be executed alone cannot
-    be read, and a pipe or device that has taken a file's place must not be opened."""
-    if path == top:
-        top = os.path.dirname(path)
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | _looking()
-    at = os.open(top, flags | os.O_DIRECTORY)
-    parts = os.path.relpath(path, top).split("/")
-    for number, part in enumerate(parts, 1):
+class _Way:
+    """Reaches paths, the last folder kept open for the next path in it.
+
+    A file is only looked at, not opened: a program that may be executed alone cannot be read, and a pipe or device
+    that has taken a file's place must not be opened.
+    """
+
+    def __init__(self) -> None:
+        self._folder: tuple[str, str] | None = None
+        self._at = -1
+
+    def __enter__(self) -> _Way:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._leave()
+
+    def changed(self, top: str, path: str, change: Callable[[int], bool]) -> bool:
+        """Whether ``change`` did its work on ``path``, which is left alone where it is somebody else's."""
+        self._enter(os.path.dirname(path) if path == top else top, os.path.dirname(path))
+        file = os.open(os.path.basename(path), _flags(), dir_fd=self._at)
         try:
-            inner = os.open(part, flags | (os.O_DIRECTORY if number < len(parts) else 0), dir_fd=at)
+            return os.geteuid() in (0, os.fstat(file).st_uid) and change(file)
         finally:
-            os.close(at)
-        at = inner
-    return at
+            os.close(file)
+
+    def _enter(self, top: str, folder: str) -> None:
+        if self._folder == (top, folder):
+            return
+        self._leave()
+        self._at = os.open(top, _flags() | os.O_DIRECTORY)
+        relative = os.path.relpath(folder, top)
+        for part in relative.split("/") if relative != "." else ():
+            inner = os.open(part, _flags() | os.O_DIRECTORY, dir_fd=self._at)
+            os.close(self._at)
+            self._at = inner
+        self._folder = (top, folder)
+
+    def _leave(self) -> None:
+        if self._at >= 0:
+            os.close(self._at)
+        self._at, self._folder = -1, None
+
+
+def _flags() -> int:
+    return os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | _looking()
 
 
 def _looking() -> int:

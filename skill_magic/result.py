@@ -229,6 +229,11 @@ class Recorder:
             hints=tuple(hints.of(spec, end, shown)),
         )
 
+    def left_behind(self) -> tuple[str, ...]:
+        """The notes on what the run made apart from its results, of one that has none; mends what can be."""
+        _, notes = self._watch.changes()
+        return (*notes, *self._planted())
+
     def _planted(self) -> Iterator[str]:
         from .mounts.mounts import planted
         from .policy.protected_later import why

@@ -16,7 +16,8 @@ from ..policy.protected_later import bare_repository, guarded
 
 ENTRIES = 500_000
 SECONDS = 10.0
-"""Bounds of one walk."""
+LONG = 256
+"""Bounds of one walk. What is so many characters deep counts once more."""
 
 SEEN_ENTRIES = 50_000
 SEEN_SECONDS = 0.5
@@ -78,7 +79,7 @@ def walk(top: str, skip: Collection[str] = (), *, most: int, read_only: bool = F
             with os.scandir(folder) as listing:
                 names: dict[str, os.DirEntry[str]] = {}
                 for entry in listing:
-                    left -= 1
+                    left -= 1 + len(folder) // LONG
                     if left < 0:
                         found.problem = LARGE
                         return found

@@ -7,6 +7,8 @@ Letters' case does not matter, for a forgiving file system finds them either way
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,7 +42,8 @@ GROUPS = (
     ),
     _group(
         "programs are started from there",
-        ".venv venv .tox .nox .direnv .pixi .conda .devenv .nix-profile node_modules .yarn .pnp.cjs .pnp.loader.mjs",
+        """.venv venv .tox .nox .direnv .pixi .conda .devenv .nix-profile node_modules .yarn .pnp.cjs .pnp.loader.mjs
+        renv packrat""",
     ),
     _group("Python runs the compiled modules there", "__pycache__"),
     _group("Jupyter restores notebooks from there", ".ipynb_checkpoints"),
@@ -49,12 +52,14 @@ GROUPS = (
         """.vscode .idea .fleet .zed .devcontainer devcontainer.json .devcontainer.json .claude claude.md .mcp.json
         .cursor .cursorrules .cursorignore .windsurf .windsurfrules .codex agents.md .gemini gemini.md .aider.conf.yml
         .continue .roo .kiro .dir-locals.el .dir-locals-2.el .exrc .vimrc .nvimrc .nvim.lua .lvimrc .vim .gdbinit
-        .lldbinit .sublime-project""",
+        .lldbinit .helix .vs .nvim .lazy.lua .neoconf.json .vimspector.json .latexmkrc latexmkrc .pylintrc pylintrc
+        .flake8 mypy.ini .mypy.ini .clinerules .opencode opencode.json .amazonq .junie .qwen qwen.md .trae .agents""",
     ),
     _group(
         "hooks and workflows named there are run",
         """.husky .githooks .pre-commit-config.yaml .pre-commit-hooks.yaml lefthook.yml .lefthook.yml .lefthook
-        .github .gitlab-ci.yml .circleci""",
+        .github .gitlab-ci.yml .circleci .travis.yml .drone.yml .woodpecker .woodpecker.yml azure-pipelines.yml
+        bitbucket-pipelines.yml appveyor.yml cloudbuild.yaml jenkinsfile .lintstagedrc""",
     ),
     _group(
         "a shell or an environment manager obeys it",
@@ -73,12 +78,14 @@ GROUPS = (
         "R, Julia, Octave or another interpreter runs it at its start",
         """.rprofile .renviron .rprofile.site rprofile.site renviron.site .radian_profile startup.jl .juliarc.jl
         localpreferences.toml .octaverc startup.m matlabrc.m .irbrc .pryrc .sparkrc .ghci .sqliterc .psqlrc .duckdbrc
-        .gnuplot .maximarc .sage .pariinit""",
+        .gnuplot .maximarc .sage .pariinit finish.m profile.do autoexec.sas _targets.r""",
     ),
+    _group("R restores it at its start and runs the .First in it", ".rdata", guard=False),
+    _group("programs take the folder around it for an environment", "pyvenv.cfg conda-meta", guard=False),
     _group(
         "package managers run scripts or load code named there",
         """.npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pnpmfile.mjs pnpmfile.cjs .bunfig.toml bunfig.toml .cargo
-        .bundle .gemrc .bazelrc .buckconfig .mvn""",
+        .bundle .gemrc .bazelrc .buckconfig .mvn rust-toolchain rust-toolchain.toml""",
     ),
     _group("this package obeys it", "skills.toml skill-engine.toml .skill-engine.toml"),
     _group(
@@ -88,16 +95,29 @@ GROUPS = (
         deno.json build.rs configure cmakelists.txt .justfile justfile makefile gnumakefile rakefile gruntfile.js
         gulpfile.js snakefile nextflow.config dvc.yaml taskfile.yml taskfile.yaml taskfile.dist.yml vite.config.js
         vite.config.ts webpack.config.js jest.config.js .eslintrc.js eslint.config.js prettier.config.js
-        .prettierrc.js babel.config.js postcss.config.js rollup.config.js renv.lock renv procfile vagrantfile
-        dockerfile compose.yaml compose.yml docker-compose.yml docker-compose.yaml flake.nix shell.nix default.nix""",
+        .prettierrc.js babel.config.js postcss.config.js rollup.config.js renv.lock procfile vagrantfile
+        dockerfile compose.yaml compose.yml docker-compose.yml docker-compose.yaml flake.nix shell.nix default.nix
+        project.toml manifest.toml juliaproject.toml juliamanifest.toml conf.py mkdocs.yml _quarto.yml _quarto.yaml
+        _config.yml _bookdown.yml mlproject dbt_project.yml profiles.yml build.gradle build.gradle.kts settings.gradle
+        settings.gradle.kts gradle.properties gradlew mvnw pom.xml build.sbt gemfile mix.exs cargo.toml go.mod go.work
+        meson.build workspace module.bazel build.bazel tiltfile docker-bake.hcl pipfile poetry.toml uv.toml hatch.toml
+        requirements.txt""",
         guard=False,
     ),
 )
 
+_STARTED = Group("Python or Jupyter runs it at its start", frozenset())
+_EDITOR = Group("an editor or agent runs tasks and tools named there", frozenset())
+_BUILD = Group("tests, builds and installations run it", frozenset(), guard=False)
+
+_CONFIGURED = re.compile(r"[a-z0-9_.-]+\.config\.[cm]?[jt]s|\.[a-z0-9_-]+rc\.[cm]?[jt]s")
+"""Settings of tools of JavaScript, which are programs."""
+
 IMPORTED = "Python imports it instead of the library of that name"
-STARTED = "Python or Jupyter runs it at its start"
 
 _SITE = (".pth", ".egg-link")
+_PROJECT = (".code-workspace", ".sublime-project")
+_SCRIPT = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
 _MODULE = (".py", ".pyc", ".so", ".pyd", ".pyw")
 
 _INSTALLED = frozenset(
@@ -115,7 +135,21 @@ _INSTALLED = frozenset(
 )
 """Libraries of data people, beside the standard library's modules."""
 
-SHADOWED = frozenset(sys.stdlib_module_names) | _INSTALLED
+
+@lru_cache(maxsize=1)
+def shadowed() -> frozenset[str]:
+    """The modules and packages that a file of the same name would be imported instead of: the standard library's,
+    those of data people, and what is installed here."""
+    found = {*sys.stdlib_module_names, *_INSTALLED}
+    for place in sys.path:
+        if os.path.basename(place) not in ("site-packages", "dist-packages"):
+            continue
+        try:
+            names = os.listdir(place)
+        except OSError:
+            continue
+        found.update(name.partition(".")[0] for name in names if not name.endswith((".dist-info", ".pth")))
+    return frozenset(name for name in found if name.isidentifier())
 
 
 @lru_cache(maxsize=1)
@@ -125,13 +159,26 @@ def _by_name() -> dict[str, Group]:
 
 def group_of(name: str) -> Group | None:
     """The group of a name, ``None`` for ordinary ones."""
-    return _by_name().get(name.lower())
+    name = name.lower()
+    return _by_name().get(name) or _by_form(name)
+
+
+def _by_form(name: str) -> Group | None:
+    if name.endswith(_SITE):
+        return _STARTED
+    if name.startswith(("jupyter_", "ipython_")) and name.endswith(
+        ("_config.py", "_config.json", "_config.d")
+    ):
+        return _STARTED
+    if name.endswith(_PROJECT):
+        return _EDITOR
+    return _BUILD if name.endswith(_SCRIPT) and _CONFIGURED.fullmatch(name) else None
 
 
 def guarded(name: str) -> bool:
     """Whether something of that name is mounted read-only over itself where it exists."""
     group = group_of(name)
-    return group.guard if group is not None else _starts(name.lower())
+    return group is not None and group.guard
 
 
 def why(name: str, parent: str = "") -> str | None:
@@ -142,21 +189,11 @@ def why(name: str, parent: str = "") -> str | None:
     group = group_of(name)
     if group is not None:
         return group.why
-    if _starts(name.lower()):
-        return STARTED
     if name.endswith(_MODULE):
         stem = name.partition(".")[0]
-        if stem in SHADOWED or (stem == "__init__" and parent in SHADOWED):
+        if stem in shadowed() or (stem == "__init__" and parent in shadowed()):
             return IMPORTED
     return None
-
-
-def _starts(name: str) -> bool:
-    if name.endswith(_SITE):
-        return True
-    return name.startswith(("jupyter_", "ipython_")) and name.endswith(
-        ("_config.py", "_config.json", "_config.d")
-    )
 
 
 def bare_repository(names: Iterable[str]) -> bool:
