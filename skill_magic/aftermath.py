@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from .look import Look, out_of_reach, writable
@@ -43,8 +43,11 @@ class Aftermath:
         self._since = time.time_ns() - SLACK
         self._before = Look(self._roots, skip=self._skip)
 
-    def notes(self) -> Iterator[str]:
-        """Look again, take the bits away and say what there is to say."""
+    def notes(self, same: Collection[str] = ()) -> Iterator[str]:
+        """Look again, take the bits away and say what there is to say.
+
+        :param same: files that are known not to have changed.
+        """
         after = Look(
             self._roots,
             skip=self._skip,
@@ -52,6 +55,7 @@ class Aftermath:
             known=self._before.folders,
             apart=self._apart,
             ignored=self._ignored,
+            same=same,
         )
         yield from self._later(after)
         yield from self._bits(after)

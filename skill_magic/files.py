@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 from .aftermath import Aftermath
 from .errors import SkillError
@@ -113,8 +113,7 @@ def _expect(facts: os.stat_result, wanted: object, relative: str, part: str) -> 
     raise FileRefusedError("result-file-type", f"{relative!r} is not opened: {part!r} is not a {kind}")
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):  # there are many of them
     mode: int
     size: int
     changed: int
@@ -147,11 +146,13 @@ class _Snapshot:
                             self.complete = False
                             return
                         path = f"{folder}/{entry.name}" if folder else entry.name
-                        with contextlib.suppress(OSError):  # gone in between
+                        try:
                             facts = entry.stat(follow_symlinks=False)
-                            self._add(path, facts)
-                            if stat.S_ISDIR(facts.st_mode) and entry.name not in SKIPPED:
-                                waiting.append(path)
+                        except OSError:
+                            continue  # gone in between
+                        self._add(path, facts)
+                        if stat.S_ISDIR(facts.st_mode) and entry.name not in SKIPPED:
+                            waiting.append(path)
             except OSError:
                 continue  # not readable for the caller: no result of theirs
             self._listed.add(folder)
@@ -180,17 +181,21 @@ class Watch:
         """(files made or changed, by path; notes for the person)."""
         before, after = self._before, _Snapshot(self._directory, self._roots)
         files: list[FileChange] = []
+        same = set()
         for path, now in sorted(after.entries.items()):
             was = before.entries.get(path)
             if was is not None and was.changed > self._began:
                 was = None  # it came while the first look was still going on
-            if was == now or self._directory / path in self._ignored:
+            if was == now:
+                same.add(f"{self._directory}/{path}")
+                continue
+            if self._directory / path in self._ignored:
                 continue
             if was is None and not before.knew(path.rpartition("/")[0]):
                 continue
             if stat.S_ISREG(now.mode):
                 files.append(FileChange(path, "created" if was is None else "changed", now.size))
-        notes = list(self._aftermath.notes())
+        notes = list(self._aftermath.notes(same))
         if not (before.complete and after.complete):
             notes.append(
                 f"not all changed files are listed: more than {ENTRIES} are there, or it took too long"

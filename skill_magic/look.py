@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ class Look:
         are counted and searched for bits that give their owner's rights away.
     :param known: folders of an earlier look: the fixed names in them are looked at even where a bound is hit.
     :param apart: names of folders that are counted together (``__pycache__``); :param ignored: files that are
-        not.
+        not; :param same: files that are known not to have changed since.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Look:
         known: Iterable[str] = (),
         apart: frozenset[str] = frozenset(),
         ignored: frozenset[str] = frozenset(),
+        same: Collection[str] = (),
     ) -> None:
         self.folders: dict[str, int] = {}
         self.listed: set[str] = set()
@@ -102,6 +103,7 @@ class Look:
         self.closed: list[str] = []
         self.complete = True
         self._skip, self._since, self._apart, self._ignored = skip, since, apart, ignored
+        self._same = same
         self._entries = 0
         self._deadline = time.monotonic() + SECONDS
         self._waiting: deque[tuple[str, str]] = deque()
@@ -153,7 +155,7 @@ class Look:
         try:
             is_folder = entry.is_dir(follow_symlinks=False)
             reason = why(entry.name, parent)
-            if not is_folder and reason is None and self._since is None:
+            if not is_folder and reason is None and (self._since is None or path in self._same):
                 return
             found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
