@@ -66,7 +66,11 @@ class Aftermath:
                 for name, count in sorted(after.counted.items(), key=lambda each: each[0])
             )
             total = sum(after.counted.values())
-            yield f"{total} file{'s' * (total != 1)} made or changed in folders that are not listed: {counts}"
+            more = "; Python runs those in __pycache__ instead of the modules beside it"
+            yield (
+                f"{total} file{'s' * (total != 1)} made or changed in folders that are not listed: {counts}"
+                f"{more if '__pycache__' in after.counted else ''}"
+            )
         if not (self._before.complete and after.complete):
             yield (
                 "the mounted folders are too large to be looked at whole: what this run left there that this "

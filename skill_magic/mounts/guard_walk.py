@@ -19,9 +19,8 @@ SECONDS = 10.0
 LONG = 256
 """Bounds of one walk. What is so many characters deep counts once more."""
 
-SEEN_ENTRIES = 50_000
-SEEN_SECONDS = 0.5
-"""Bounds of one walk through a folder that is mounted read-only, where only sockets are looked for."""
+SEEN_SECONDS = 3.0
+"""Seconds for a folder that is mounted read-only, in which only sockets are looked for."""
 
 LARGE = "It has too many files to look for what this machine runs later."
 SHUT = "It cannot be looked into, but the run could open it, and nobody knows what this machine runs later in it."
@@ -65,7 +64,7 @@ def walk(top: str, skip: Collection[str] = (), *, most: int, read_only: bool = F
     """
     found = Walk()
     waiting = deque([top])
-    left = SEEN_ENTRIES if read_only else ENTRIES
+    left = ENTRIES
     deadline = time.monotonic() + (SEEN_SECONDS if read_only else SECONDS)
     while waiting:
         folder = waiting.popleft()

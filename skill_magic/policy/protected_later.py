@@ -100,7 +100,7 @@ GROUPS = (
         project.toml manifest.toml juliaproject.toml juliamanifest.toml conf.py mkdocs.yml _quarto.yml _quarto.yaml
         _config.yml _bookdown.yml mlproject dbt_project.yml profiles.yml build.gradle build.gradle.kts settings.gradle
         settings.gradle.kts gradle.properties gradlew mvnw pom.xml build.sbt gemfile mix.exs cargo.toml go.mod go.work
-        meson.build workspace module.bazel build.bazel tiltfile docker-bake.hcl pipfile poetry.toml uv.toml hatch.toml
+        meson.build module.bazel build.bazel tiltfile docker-bake.hcl pipfile poetry.toml uv.toml hatch.toml
         requirements.txt""",
         guard=False,
     ),
