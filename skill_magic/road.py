@@ -133,8 +133,10 @@ def watch(run: Run, recorder: Recorder, view: View) -> RunResult:
                 pass
         result = recorder.result()
     except BaseException as error:
-        _left_behind(run, recorder, view)
-        view.error(error)
+        try:
+            _left_behind(run, recorder, view)
+        finally:  # an interrupt ends the look
+            view.error(error)
         raise
     view.finish(result)
     return result
