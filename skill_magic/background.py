@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .engine import Run
     from .events import Event
     from .host import Host
-    from .result import RunResult
+    from .result import Recorder, RunResult
     from .spec import RunSpec
     from .views.base import View
 
@@ -39,7 +39,7 @@ class Handle:
     >>> result = handle.wait()                                                  # doctest: +SKIP
     """
 
-    def __init__(self, run: Run, spec: RunSpec, request: Request, host: Host, view: View) -> None:
+    def __init__(self, run: Run, recorder: Recorder, spec: RunSpec, request: Request, view: View) -> None:
         self._run = run
         self._spec = spec
         self._request = request
@@ -49,14 +49,14 @@ class Handle:
         self._error: BaseException | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(
-            target=self._watch, args=(host,), name=f"skill-{spec.skill}", daemon=True
+            target=self._watch, args=(recorder,), name=f"skill-{spec.skill}", daemon=True
         )
         self._thread.start()
 
-    def _watch(self, host: Host) -> None:
+    def _watch(self, recorder: Recorder) -> None:
         try:
             self._recorder.begin(self._spec, self._run.stop)
-            self._result = road.watch(self._run, self._spec, host, self._recorder)
+            self._result = road.watch(self._run, recorder, self._recorder)
         except BaseException as error:
             self._error = error
         finally:
@@ -201,7 +201,9 @@ def start(request: Request, host: Host, view: View) -> Handle:
     decision.raise_for_verdict()
     spec = decision.spec
     assert spec is not None  # noqa: S101  (what is allowed has one)
-    handle = Handle(road.start(road.connect(host), spec, request, host), spec, request, host, view)
+    engine = road.connect(host)
+    recorder = road.record(spec, host)
+    handle = Handle(road.start(engine, spec, request, host), recorder, spec, request, view)
     _remember(handle)
     if not request.options.keep:
         _stopped_at_exit.add(handle)
@@ -218,7 +220,7 @@ def attach(name: str, host: Host, view: View) -> Handle:
     from .engine import Run
 
     run = Run.attach_existing(road.connect(host), name, host)
-    handle = Handle(run, run.spec, Request(run.spec.skill), host, view)
+    handle = Handle(run, road.record(run.spec, host), run.spec, Request(run.spec.skill), view)
     _remember(handle)
     return handle
 

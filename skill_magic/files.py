@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
+from .aftermath import Aftermath
 from .errors import SkillError
 
 if TYPE_CHECKING:
@@ -32,13 +32,6 @@ SKIPPED = frozenset({
     ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".tox",
 })  # fmt: skip
 """Directories that are not looked into: large, or nobody's results."""
-
-_RUNS_LATER = frozenset({
-    ".git", ".vscode", ".idea", ".devcontainer", ".husky", ".venv", "venv", ".envrc", ".bashrc", ".profile",
-    ".pre-commit-config.yaml", "conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py",
-    "noxfile.py", "Makefile", "pyproject.toml", "setup.cfg", "tox.ini", "skills.toml", "skill-engine.toml",
-    ".skill-engine.toml",
-})  # fmt: skip
 
 
 class FileRefusedError(SkillError):
@@ -120,8 +113,7 @@ def _expect(facts: os.stat_result, wanted: object, relative: str, part: str) -> 
     raise FileRefusedError("result-file-type", f"{relative!r} is not opened: {part!r} is not a {kind}")
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):  # there are many of them
     mode: int
     size: int
     changed: int
@@ -154,11 +146,13 @@ class _Snapshot:
                             self.complete = False
                             return
                         path = f"{folder}/{entry.name}" if folder else entry.name
-                        with contextlib.suppress(OSError):  # gone in between
+                        try:
                             facts = entry.stat(follow_symlinks=False)
-                            self._add(path, facts)
-                            if stat.S_ISDIR(facts.st_mode) and entry.name not in SKIPPED:
-                                waiting.append(path)
+                        except OSError:
+                            continue  # gone in between
+                        self._add(path, facts)
+                        if stat.S_ISDIR(facts.st_mode) and entry.name not in SKIPPED:
+                            waiting.append(path)
             except OSError:
                 continue  # not readable for the caller: no result of theirs
             self._listed.add(folder)
@@ -180,35 +174,33 @@ class Watch:
         self._roots = tuple(_writable(spec))
         self._ignored = {host.notebook} if host.notebook else set()
         self._began = time.time_ns()
+        self._aftermath = Aftermath(spec, host, SKIPPED)
         self._before = _Snapshot(self._directory, self._roots)
 
     def changes(self) -> tuple[tuple[FileChange, ...], tuple[str, ...]]:
         """(files made or changed, by path; notes for the person)."""
         before, after = self._before, _Snapshot(self._directory, self._roots)
         files: list[FileChange] = []
-        planted: list[str] = []
+        same = set()
         for path, now in sorted(after.entries.items()):
             was = before.entries.get(path)
             if was is not None and was.changed > self._began:
                 was = None  # it came while the first look was still going on
-            if was == now or self._directory / path in self._ignored:
+            if was == now:
+                same.add(f"{self._directory}/{path}")
+                continue
+            if self._directory / path in self._ignored:
                 continue
             if was is None and not before.knew(path.rpartition("/")[0]):
                 continue
-            # A link in such a place cannot be protected (see mount_guards): what replaces it is new too.
-            fresh = was is None or (was.inode != now.inode and stat.S_ISLNK(was.mode))
-            if fresh and _runs_later(path):
-                planted.append(path)
             if stat.S_ISREG(now.mode):
                 files.append(FileChange(path, "created" if was is None else "changed", now.size))
-        return tuple(files), tuple(self._notes(planted, before.complete and after.complete))
-
-    def _notes(self, planted: list[str], complete: bool) -> Iterator[str]:
-        if planted:
-            names = ", ".join(planted[:5]) + (f" and {len(planted) - 5} more" if len(planted) > 5 else "")
-            yield f"this run created {names}: other programs run or obey such files, look before you use them"
-        if not complete:
-            yield f"not all changed files are listed: more than {ENTRIES} are there, or it took too long"
+        notes = list(self._aftermath.notes(same))
+        if not (before.complete and after.complete):
+            notes.append(
+                f"not all changed files are listed: more than {ENTRIES} are there, or it took too long"
+            )
+        return tuple(files), tuple(notes)
 
 
 def _writable(spec: RunSpec) -> Iterator[str]:
@@ -224,12 +216,3 @@ def _writable(spec: RunSpec) -> Iterator[str]:
         if source.is_relative_to(spec.directory):
             found.add(source.relative_to(spec.directory).as_posix())
     yield from (path for path in sorted(found) if not any(path.startswith(other + "/") for other in found))
-
-
-def _runs_later(path: str) -> bool:
-    """Whether a program of the person's obeys or executes a new file of that name without being told to."""
-    name = path.rpartition("/")[2]
-    if name in _RUNS_LATER:
-        return True
-    # A module beside the notebook is imported instead of the library's module of that name.
-    return name == path and name.endswith(".py") and name[:-3] in sys.stdlib_module_names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .spec import RunSpec
 
 __all__ = ["FileChange", "Recorder", "RunResult"]
+
+MOUNTS_SHOWN = 48
+"""Mounts of our own in the docker run line of a result, which is saved with the notebook."""
 
 SAMPLES = 600
 """At most this many samples of usage are kept; a long run keeps every second, fourth, … one."""
@@ -210,7 +213,14 @@ class Recorder:
             directory=spec.directory,
             notes=tuple(
                 dict.fromkeys(
-                    [*self._notes, *self._processes(), *self._planted(), *self._output.notes, *notes]
+                    [
+                        *notes,  # first, for a card ends after some
+                        *self._planted(),
+                        *self._notes,
+                        *self._processes(),
+                        *self._output.notes,
+                        *_unshown(spec),
+                    ]
                 )
             ),
             samples=self._usage.kept(),
@@ -219,10 +229,18 @@ class Recorder:
             hints=tuple(hints.of(spec, end, shown)),
         )
 
+    def left_behind(self) -> tuple[str, ...]:
+        """The notes on what the run made apart from its results, of one that has none; mends what can be."""
+        _, notes = self._watch.changes()
+        return (*notes, *self._planted())
+
     def _planted(self) -> Iterator[str]:
         from .mounts.mounts import planted
+        from .policy.protected_later import why
 
         for path in planted(self._absent):
+            if why(path.name, path.parent.name) is not None:
+                continue  # told by what it is, wherever it lies
             yield f"the run made {path}, which this machine may run or read by itself later: look at it"
 
     def _processes(self) -> Iterator[str]:
@@ -262,7 +280,17 @@ class _Samples:
 def _docker_run_line(spec: RunSpec) -> str:
     from .plan.dockerline import docker_run_line
 
-    return docker_run_line(spec)
+    ours = [each for each in spec.mounts if each.ours]
+    left_out = set(map(id, ours[MOUNTS_SHOWN:]))
+    return docker_run_line(
+        replace(spec, mounts=tuple(each for each in spec.mounts if id(each) not in left_out))
+    )
+
+
+def _unshown(spec: RunSpec) -> Iterator[str]:
+    count = sum(each.ours for each in spec.mounts) - MOUNTS_SHOWN
+    if count > 0:
+        yield f"{count} protecting mounts are left out of the docker run line; skill explain shows them all"
 
 
 def _shown(spec: RunSpec, host: Host) -> tuple[str, ...]:

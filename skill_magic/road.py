@@ -78,9 +78,19 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
     decision.raise_for_verdict()
     spec = decision.spec
     assert spec is not None  # noqa: S101  (what is allowed has one)
-    with contextlib.closing(start(connect(host), spec, request, host)) as run:
+    engine = connect(host)
+    recorder = record(spec, host)
+    with contextlib.closing(start(engine, spec, request, host)) as run:
         view.begin(spec, run.stop)
-        return settle(watch(run, spec, host, view), request, printed=getattr(view, "printed", ()))
+        return settle(watch(run, recorder, view), request, printed=getattr(view, "printed", ()))
+
+
+def record(spec: RunSpec, host: Host) -> Recorder:
+    """What follows a run. It looks at the mounted folders first, so it is made before the run is started: what a
+    quick tool makes meanwhile would be taken for what was there before."""
+    from .result import Recorder
+
+    return Recorder(spec, host)
 
 
 def connect(host: Host) -> Engine:
@@ -112,24 +122,36 @@ def image_gate(spec: RunSpec, host: Host) -> Callable[[ImageFacts], None]:
     return check
 
 
-def watch(run: Run, spec: RunSpec, host: Host, view: View) -> RunResult:
+def watch(run: Run, recorder: Recorder, view: View) -> RunResult:
     """Hand every event to a recorder and the view until the run has ended; the view has begun.
 
     :raises EngineError: where the engine could not start it or was lost; the view has been told.
     """
-    from .result import Recorder
-
-    recorder = Recorder(spec, host)
     try:
         with interrupts(run):
             while not _ended(run, recorder, view):
                 pass
         result = recorder.result()
     except BaseException as error:
-        view.error(error)
+        try:
+            _left_behind(run, recorder, view)
+        finally:  # an interrupt ends the look
+            view.error(error)
         raise
     view.finish(result)
     return result
+
+
+def _left_behind(run: Run, recorder: Recorder, view: View) -> None:
+    """Say what a tool has left of which there is no result, for it was lost or given up; and mend what can be."""
+    from .events import Note
+
+    if run.id is None:
+        return  # nothing was made that could have run
+    with contextlib.suppress(Exception):  # the error that ended the run is the one to be told
+        run.close()
+        for note in recorder.left_behind():
+            view.event(Note(note))
 
 
 def _ended(run: Run, recorder: Recorder, view: View) -> bool:

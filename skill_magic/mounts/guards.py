@@ -19,21 +19,41 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+from ..errors import SkillError
 from ..host import Host
 from ..policy.paths import Judge, identity, resolve
 from ..policy.protected import below
+from ..policy.protected_later import CACHES
 from ..spec import Mount, RunSpec
+from .git import git_directories, pointed
+from .guard_walk import above, walk
 
 PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv", ".devcontainer", ".husky")
 """In a project's directory: what the host runs later without being asked."""
 
 MANIFESTS = ("skills.toml", ".skill-engine.toml", "skill-engine.toml")
 
-MOST_SUBMODULES = 64
-"""Submodules whose ``.git`` is guarded; each takes a few mounts."""
+MOST_GUARDS = 512
+"""Mounts of our own in one run. They cost the engine about a quarter of a millisecond each; beyond, nothing is
+started."""
 
 MASK_SIZE = 4096
 """Bytes of the empty tmpfs that hides a folder."""
+
+MANY = f"More than {MOST_GUARDS} things in it would have to be made read-only."
+SMALLER = "Move the notebook into a smaller folder, or mount the folder read-only (:ro)."
+
+
+class GuardsError(SkillError):
+    """A folder in which not all that has to be guarded can be: it must not be mounted.
+
+    :param source: the folder; :param fix: the way out.
+    """
+
+    def __init__(self, source: str, message: str, fix: str = SMALLER) -> None:
+        super().__init__(message)
+        self.source = source
+        self.fix = fix
 
 
 def complete(
@@ -47,20 +67,52 @@ def complete(
 
     :param files: further files to keep read-only (the manifest).
     :param judge: as for ``policy.check``.
+    :raises GuardsError: where there is too much to guard, or too much to look at.
     """
     mounts = tuple(mounts)
     judge = judge or Judge(host)
     taken = {mount.target for mount in mounts}
+    others = frozenset(taken)
     made: list[Mount] = []
+    guards = 0
     for mount in mounts:
         made.append(mount)
         if mount.kind != "bind" or mount.source is None or not os.path.isdir(mount.source):
             continue
         for guard in _guards(mount, judge, host, tuple(files)):
-            if guard.target not in taken:
-                taken.add(guard.target)
-                made.append(guard)
+            if guard.target in taken or _covered(guard, mount, others):
+                continue
+            taken.add(guard.target)
+            made.append(guard)
+            guards += 1
+            _bounded(mount.source, guard, guards)
     return tuple(made)
+
+
+def _covered(guard: Mount, mount: Mount, targets: frozenset[str]) -> bool:
+    """Whether another mount lies over the guard's place. There the place may be missing, and the engine would make
+    it, as root; what is below such a mount cannot be reached."""
+    place = posixpath.dirname(guard.target)
+    while len(place) > len(mount.target):
+        if place in targets:
+            return True
+        place = posixpath.dirname(place)
+    return False
+
+
+def _bounded(source: str, guard: Mount, count: int) -> None:
+    """:raises GuardsError: the engine would not take the guard."""
+    if count > MOST_GUARDS:
+        raise GuardsError(source, MANY)
+    try:
+        guard.target.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(os.path.relpath(guard.declared, source)).decode("utf-8", "replace")
+        raise GuardsError(
+            source,
+            f"The name of {shown} in it is not UTF-8, so that the engine cannot make it read-only.",
+            f"Rename it or remove it, or {SMALLER[0].lower()}{SMALLER[1:]}",
+        ) from None
 
 
 def watched(spec: RunSpec, host: Host) -> tuple[Path, ...]:
@@ -96,8 +148,14 @@ def _link(path: Path) -> str:
 def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> Iterator[Mount]:
     source = mount.source or ""
     key = (source, mount.read_only, files)
+    if key in judge.unguarded:
+        raise judge.unguarded[key]
     if key not in judge.guards:
-        judge.guards[key] = tuple(_places_to_guard(source, mount.read_only, judge, host, files))
+        try:
+            judge.guards[key] = tuple(_places_to_guard(source, mount.read_only, judge, host, files))
+        except GuardsError as error:
+            judge.unguarded[key] = error
+            raise
     for sort, path in judge.guards[key]:
         yield _mask(mount, path) if sort == "hide" else _over_itself(mount, path, read_only=sort == "keep")
 
@@ -106,38 +164,67 @@ def _places_to_guard(
     source: str, read_only: bool, judge: Judge, host: Host, files: tuple[Path, ...]
 ) -> Iterator[tuple[Literal["hide", "keep", "between"], str]]:
     """What to do with which path below ``source``, outer ones first."""
-    done: list[str] = []
+    done: set[str] = set()
+    passed: set[str] = set()
 
     def fresh(path: str) -> bool:
         # A guard inside a guard would be mounted into an empty or read-only directory.
-        if path == source or not below(path, source) or any(below(path, each) for each in done):
+        if path == source or not below(path, source):
             return False
-        done.append(path)
+        if path in done or any(place in done for place in _between(source, path)):
+            return False
+        done.add(path)
         return True
 
     def around(path: str) -> Iterator[tuple[Literal["between"], str]]:
-        if not read_only:
-            yield from (("between", place) for place in _between(source, path))
+        if read_only or os.path.basename(path) in CACHES:
+            return
+        for place in _between(source, path):
+            if place in passed:
+                continue
+            passed.add(place)
+            if len(passed) + len(done) > MOST_GUARDS:
+                raise GuardsError(source, MANY)
+            yield "between", place
 
-    secrets = judge.contained(source, ("credential", "socket"))
-    for path in sorted({place for entry in secrets for place in _places(entry.path)}):
+    secrets = {
+        place for entry in judge.contained(source, ("credential", "socket")) for place in _places(entry.path)
+    }
+    code = {place for entry in judge.contained(source, ("code",)) for place in _places(entry.path)}
+    found = walk(source, secrets | code, most=MOST_GUARDS, read_only=read_only)
+    if found.many or (found.problem and not read_only):
+        raise GuardsError(source, MANY if found.many else found.problem)
+    for path in sorted(secrets | set(found.special)):
         if fresh(path):
             yield from around(path)
             yield "hide", path
     if read_only:
         return
-    code = {place for entry in judge.contained(source, ("code",)) for place in _places(entry.path)}
-    code.update(real for path in _code(source, host, files) for real in _places(path))
+    pointers = (path for pointer in found.pointers for path in pointed(pointer))
+    parents: dict[str, str] = {}
+    for path in (*_code(source, host, files), *found.keep, *pointers):
+        code.update(_places(path, parents))
     for path in sorted(code):
         if fresh(path):
             yield from around(path)
             yield "keep", path
 
 
-def run_later(host: Host, files: Iterable[Path] = ()) -> tuple[str, ...]:
-    """What the host runs or reads later in the notebook's directory, and where links of those names lead."""
+def run_later(
+    host: Host, files: Iterable[Path] = (), source: str = "", judge: Judge | None = None
+) -> tuple[str, ...]:
+    """What the host runs or reads later in the notebook's directory, and where links of those names lead.
+
+    :param source: a path in it: the places around it that are guarded by their names are among them.
+    :param judge: what it has found out so far counts too.
+    """
     root = str(host.directory)
+    files = tuple(files)
     found = dict.fromkeys(path for each in _code(root, host, files) for path in (each, *_places(each)))
+    if source and source != root:
+        found.update(dict.fromkeys(above(root, source)))
+    known = judge.guards.get((root, False, files), ()) if judge is not None else ()
+    found.update((path, None) for sort, path in known if sort == "keep")
     return tuple(path for path in found if below(path, root) and path != root)
 
 
@@ -150,10 +237,17 @@ def _between(top: str, path: str) -> Iterator[str]:
             yield place
 
 
-def _places(path: str) -> Iterator[str]:
+def _places(path: str, parents: dict[str, str] | None = None) -> Iterator[str]:
     """Where the thing at ``path`` really stands: there, unless it is a link or absent; and where it links
-    to."""
-    parent = resolve(os.path.dirname(path))
+    to.
+
+    :param parents: resolved folders, so that many things in one cost one look at the way there.
+    """
+    folder = os.path.dirname(path)
+    parents = {} if parents is None else parents
+    if folder not in parents:
+        parents[folder] = resolve(folder)
+    parent = parents[folder]
     here = os.path.join(parent, os.path.basename(path))
     if _exists(here):
         if _plain(here):
@@ -182,78 +276,11 @@ def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
     if below(str(host.directory), source) or below(source, str(host.directory)):
         roots.add(str(host.directory))
     for root in sorted(roots):
-        for name in (*PROJECT_CODE, *MANIFESTS):
+        for name in (*PROJECT_CODE, *MANIFESTS, ".gitmodules"):
             yield os.path.join(root, name)
-        yield from _git_directories(root)
-        yield from _environments(root)
+        yield from git_directories(root)
     for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
         yield str(file)
-
-
-def _git_directories(root: str) -> Iterator[str]:
-    """What git reads and runs besides ``.git`` itself: the ``.git`` of submodules, where ``.git`` files point
-    (a worktree's or a submodule's own directory, and the repository it belongs to), and hooks kept
-    elsewhere."""
-    for pointer in (os.path.join(root, ".git"), *_submodules(root)):
-        yield pointer
-        directories = [pointer]
-        own = _lines(pointer)[:1]
-        if own and own[0].startswith("gitdir:"):
-            directory = resolve(
-                os.path.join(os.path.dirname(pointer), own[0].removeprefix("gitdir:").strip())
-            )
-            directories.append(directory)
-            for common in _lines(os.path.join(directory, "commondir"))[:1]:
-                directories.append(resolve(os.path.join(directory, common)))
-        yield from directories[1:]
-        for directory in directories:
-            yield os.path.join(directory, "hooks")
-            for hooks in _settings(os.path.join(directory, "config"), "hookspath"):
-                yield posixpath.normpath(os.path.join(os.path.dirname(pointer), os.path.expanduser(hooks)))
-
-
-def _submodules(root: str) -> Iterator[str]:
-    for path in list(_settings(os.path.join(root, ".gitmodules"), "path"))[:MOST_SUBMODULES]:
-        place = posixpath.normpath(os.path.join(root, path))
-        if below(place, root) and place != root:
-            yield os.path.join(place, ".git")
-
-
-def _settings(path: str, name: str) -> Iterator[str]:
-    """The values that a file of git's gives one key, in whatever section."""
-    for line in _lines(path):
-        key, equals, value = line.partition("=")
-        if equals and key.strip().lower() == name and value.strip(' "'):
-            yield value.strip(' "')
-
-
-def _lines(path: str) -> list[str]:
-    """The lines of a small regular file; none where it is anything else. A planted pipe must not hold us
-    up."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return []
-    try:
-        regular = stat.S_ISREG(os.fstat(handle).st_mode)
-        data = os.read(handle, 1 << 16) if regular else b""
-    except OSError:
-        return []
-    finally:
-        os.close(handle)
-    return [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
-
-
-def _environments(root: str) -> Iterator[str]:
-    """Virtual environments directly in ``root``, whatever their name."""
-    try:
-        with os.scandir(root) as entries:
-            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return
-    for name in names:
-        if os.path.lexists(os.path.join(root, name, "pyvenv.cfg")):
-            yield os.path.join(root, name)
 
 
 def _inner(mount: Mount, path: str) -> str:

@@ -12,12 +12,13 @@ from ..host import Host
 from ..policy import redact
 from ..policy.paths import identity, resolve
 from ..spec import Mount, RunSpec
-from .guards import absent, complete, planted, watched
+from .guards import GuardsError, absent, complete, planted, watched
 from .option import parse_mount_option
 from .text import Invalid, parse_volume, volume_name
 
 __all__ = [
     "WORKDIR",
+    "GuardsError",
     "Invalid",
     "absent",
     "complete",

@@ -18,6 +18,7 @@ from .protected import below
 if TYPE_CHECKING:
     from ..host import Host
     from ..manifest.layers import Manifests, Skill
+    from ..mounts.guards import GuardsError
     from ..spec import ImageFacts, Mount, RunSpec
     from .settings import Settings
 
@@ -107,10 +108,11 @@ def evaluate(
     judge = judge or Judge(host, home_project=settings.allow_home_project)
     draft = plan.draft(bounds.tightened(skill, settings), request, host)
     spec = bounds.bounded(draft.spec, settings)
-    spec = replace(_placed(spec, skill, host, grants, judge), grants=grants)
+    spec, unguarded = _placed(spec, skill, host, grants, judge)
+    spec = replace(spec, grants=grants)
     judged = policy.check(spec, host, grants=grants, settings=settings, judge=judge)
     secrets = redact.spec_secrets(spec, host)
-    found = [redact.violation(each, secrets) for each in (*draft.faults, *judged)]
+    found = [redact.violation(each, secrets) for each in (*draft.faults, *unguarded, *judged)]
     return _decision(skill, spec, found, skill.name)
 
 
@@ -155,23 +157,41 @@ def _decision(
     return Decision(skill, spec, without_offer(found) if verdict == "deny" else found, verdict, name)
 
 
-def _placed(spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], judge: Judge) -> RunSpec:
-    """``spec`` with the protections inside its mounts; on an engine elsewhere, without the notebook's
-    directory."""
+def _placed(
+    spec: RunSpec, skill: Skill, host: Host, grants: frozenset[str], judge: Judge
+) -> tuple[RunSpec, tuple[Violation, ...]]:
+    """``spec`` with the protections inside its mounts, and why it cannot have them; on an engine elsewhere,
+    without the notebook's directory."""
     from ..mounts import mounts
     from .mounts import too_many
 
     if too_many(spec):
-        return spec  # the policy refuses it
+        return spec, ()  # the policy refuses it
     if host.engine is None or not host.engine.remote:
         _make_own(spec.mounts, host)
-        guarded = mounts.complete(spec.mounts, host, files=(skill.file,), judge=judge)
-        return replace(spec, mounts=guarded, notes=(*spec.notes, *_hidden(guarded)))
+        try:
+            guarded = mounts.complete(spec.mounts, host, files=(skill.file,), judge=judge)
+        except mounts.GuardsError as error:
+            return spec, (_unguarded(spec, error),)
+        return replace(spec, mounts=guarded, notes=(*spec.notes, *_hidden(guarded))), ()
     if "remote-mounts" in grants:
-        return spec
+        return spec, ()
     kept = tuple(each for each in spec.mounts if not (each.ours and each.kind == "bind"))
     note = "the engine runs on another machine: the notebook's directory is not mounted"
-    return replace(spec, mounts=kept, notes=(*spec.notes, note))
+    return replace(spec, mounts=kept, notes=(*spec.notes, note)), ()
+
+
+def _unguarded(spec: RunSpec, error: GuardsError) -> Violation:
+    mount = redact.mount(next(each for each in spec.mounts if each.source == error.source))
+    return Violation(
+        "mount-guards",
+        mount.field or "directory",
+        mount.declared or str(mount.source),
+        str(error),
+        error.fix,
+        file=spec.file if mount.field else None,
+        line=spec.line_of(mount.field) if mount.field else None,
+    )
 
 
 def _make_own(mounts: Iterable[Mount], host: Host) -> None:

@@ -116,7 +116,8 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
         if mount.read_only or source == root:
             return
         files = (context.spec.file,) if context.spec.file is not None else ()
-        code = next((place for place in run_later(context.host, files) if below(source, place)), None)
+        later = run_later(context.host, files, source, context.paths)
+        code = next((place for place in later if below(source, place)), None)
         if code is not None:
             yield context.violation(
                 "mount-project-code",

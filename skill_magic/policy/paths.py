@@ -74,6 +74,8 @@ class Judge:
         self._known: dict[tuple[str, str, bool, bool], Hit | None] = {}
         #: What ``mount_guards`` has found out, by mounted folder: one look serves all skills of a check.
         self.guards: dict[tuple[object, ...], tuple[tuple[str, str], ...]] = {}
+        #: Why a folder cannot be mounted, in the same way.
+        self.unguarded: dict[tuple[object, ...], Exception] = {}
 
     def hit(
         self, declared: str, resolved: str, *, read_only: bool = False, notebook: bool = False

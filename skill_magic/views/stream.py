@@ -115,6 +115,8 @@ class StreamView(QuietView):
     def finish(self, result: RunResult) -> None:
         """Write the rest, and the card where one was asked for."""
         self._drain(result)
+        for note in result.notes:  # what it left behind is known only now
+            self._note(label(note))
         if self._card:
             from IPython.display import display
 
@@ -234,6 +236,7 @@ class StreamView(QuietView):
             not self._card and text not in self._said and not words.ROUTINE.fullmatch(text)
         ):  # the card has them
             self._said.add(text)
+            self._said.add(label(text))
             self._say(text)
 
     def _say(self, text: str) -> None:

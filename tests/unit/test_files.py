@@ -163,11 +163,13 @@ def test_the_open_notebook_is_not_a_result(tmp_path: Path) -> None:
     watch = Watch(a_spec(tmp_path), a_host(tmp_path, notebook))
     notebook.write_text("saved by JupyterLab meanwhile")
     (tmp_path / ".ipynb_checkpoints").mkdir()
-    (tmp_path / ".ipynb_checkpoints" / "work.ipynb").write_text("x")
+    (tmp_path / ".ipynb_checkpoints" / "work-checkpoint.ipynb").write_text("x")
     assert watch.changes() == ((), ())
 
 
-@pytest.mark.parametrize("name", [".envrc", "conftest.py", "sub/conftest.py", ".vscode", ".git", "random.py"])
+@pytest.mark.parametrize(
+    "name", [".envrc", "conftest.py", "sub/conftest.py", ".vscode", ".git", "random.py", "sub/random.py"]
+)
 def test_planted_files_are_warned_of(tmp_path: Path, name: str) -> None:
     watch = Watch(a_spec(tmp_path), a_host(tmp_path))
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -179,7 +181,7 @@ def test_planted_files_are_warned_of(tmp_path: Path, name: str) -> None:
     assert f"this run created {name}:" in note
 
 
-@pytest.mark.parametrize("name", ["random.txt", "sub/random.py", "analysis.py", "plot.png"])
+@pytest.mark.parametrize("name", ["random.txt", "sub/random_walk.py", "analysis.py", "plot.png"])
 def test_ordinary_files_are_not(tmp_path: Path, name: str) -> None:
     watch = Watch(a_spec(tmp_path), a_host(tmp_path))
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,0 +1,101 @@
+"""Where git keeps what it reads and runs, besides ``.git`` itself."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterator
+
+from ..policy.paths import resolve
+from ..policy.protected import below
+
+MOST_SUBMODULES = 64
+"""Submodules that are looked at by name; others are found where they lie."""
+
+MOST_HOOKS = 200
+"""Entries of a folder of hooks that are looked at; git knows some thirty hooks."""
+
+_SECTION = re.compile(r"\[[^\]]*\]")
+_QUOTED = re.compile(r'"([^"]*)"')
+
+
+def git_directories(root: str) -> Iterator[str]:
+    """What git reads and runs for the repository in ``root`` and its submodules."""
+    for pointer in (os.path.join(root, ".git"), *_submodules(root)):
+        yield from pointed(pointer)
+
+
+def pointed(pointer: str) -> Iterator[str]:
+    """``pointer`` (a ``.git``, or a bare repository), where it points if it is a file (a worktree's or a submodule's
+    own directory, and the repository that it belongs to), and hooks and settings kept elsewhere."""
+    yield pointer
+    directories = [pointer]
+    own = _lines(pointer)[:1]
+    if own and own[0].startswith("gitdir:"):
+        directories.append(
+            resolve(os.path.join(os.path.dirname(pointer), own[0].removeprefix("gitdir:").strip()))
+        )
+    for common in _lines(os.path.join(directories[-1], "commondir"))[:1]:
+        directories.append(resolve(os.path.join(directories[-1], common)))
+    yield from directories[1:]
+    for directory in directories:
+        yield from _hooks(os.path.join(directory, "hooks"))
+        for name in ("config", "config.worktree"):
+            settings = os.path.join(directory, name)
+            for hooks in _settings(settings, "hookspath"):
+                for base in (os.path.dirname(pointer), directory):  # the second is a bare repository's
+                    yield from _hooks(_clean(base, hooks))
+            for included in _settings(settings, "path"):
+                yield _clean(directory, included)
+
+
+def _hooks(folder: str) -> Iterator[str]:
+    """The folder, and the links in it: a hook is often kept among a project's scripts."""
+    yield folder
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from (entry.path for entry in itertools.islice(entries, MOST_HOOKS) if entry.is_symlink())
+
+
+def _clean(base: str, path: str) -> str:
+    return posixpath.normpath(os.path.join(base, os.path.expanduser(path)))
+
+
+def _submodules(root: str) -> Iterator[str]:
+    for path in list(_settings(os.path.join(root, ".gitmodules"), "path"))[:MOST_SUBMODULES]:
+        place = posixpath.normpath(os.path.join(root, path))
+        if below(place, root) and place != root:
+            yield os.path.join(place, ".git")
+
+
+def _settings(path: str, name: str) -> Iterator[str]:
+    """The values that a file of git's gives one key, in whatever section."""
+    for line in _lines(path):
+        # A key may stand behind the section's name, and a remark behind the value.
+        key, equals, value = (line[found.end() :] if (found := _SECTION.match(line)) else line).partition("=")
+        if not equals or key.strip().lower() != name:
+            continue
+        quoted = _QUOTED.match(value.strip())
+        value = quoted[1] if quoted else re.split("[#;]", value, maxsplit=1)[0].strip(' "')
+        if value:
+            yield value
+
+
+def _lines(path: str) -> list[str]:
+    """The lines of a small regular file; none where it is anything else. A planted pipe must not hold us
+    up."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        regular = stat.S_ISREG(os.fstat(handle).st_mode)
+        data = os.read(handle, 1 << 16) if regular else b""
+    except OSError:
+        return []
+    finally:
+        os.close(handle)
+    return [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
