@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import hmac
 import json
 import os
 import posixpath
 import tempfile
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
-from . import image_look
+from . import image_look, made
 from .failures import translate
 
 if TYPE_CHECKING:
@@ -51,20 +53,27 @@ def check(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> None:
     if not unknown:
         return
     with image_look.opened(engine, spec, host, facts) as container:
-        leading = {path: _real(engine, container, path) for path in unknown}
-    elsewhere = {path: place for path, place in leading.items() if place != path}
-    _write(file, plain | {paths[path] for path in unknown if path not in elsewhere})
-    if elsewhere:
-        check_links(spec, elsewhere, host)
+        link = functools.cache(functools.partial(_link, engine, container))
+        alone = {path: _real(path, (), link) for path in unknown}
+        mounted = {alone.get(mount.target, mount.target) for mount in spec.mounts}
+        # In a mounted folder the image's links are hidden, but only once it is mounted; the order is the engine's.
+        past = {path: _real(path, mounted, link) for path in unknown}
+    moved = {path for path in unknown if {alone[path], past[path]} != {path}}
+    _write(file, plain | {paths[path] for path in unknown if path not in moved})
+    for leading in (alone, past):
+        elsewhere = {path: place for path, place in leading.items() if place != path}
+        if elsewhere:
+            check_links(spec, elsewhere, host)
 
 
 def _hash(engine: Engine, path: str) -> str:
     return hmac.new(engine.key, os.fsencode(path), hashlib.sha256).hexdigest()
 
 
-def _real(engine: Engine, container: str, path: str) -> str:
+def _real(path: str, mounted: Collection[str], link: Callable[[str], str]) -> str:
     """``path`` with the links of the image followed.
 
+    :param mounted: folders in which the image's links are hidden. :param link: what :func:`_link` says.
     :raises EngineError: there are too many, as in a circle.
     """
     done, left, followed = "/", path.strip("/").split("/"), 0
@@ -76,7 +85,8 @@ def _real(engine: Engine, container: str, path: str) -> str:
             done = posixpath.dirname(done)
             continue
         here = posixpath.join(done, name)
-        target = _link(engine, container, here)
+        hidden = any(here.startswith(f"{place.rstrip('/')}/") for place in mounted)
+        target = "" if hidden else link(here)
         if not target:
             done = here
             continue
@@ -100,10 +110,13 @@ def _link(engine: Engine, container: str, path: str) -> str:
         packed = answer.headers.get("X-Docker-Container-Path-Stat", "")
     try:
         stat: dict[str, Any] = json.loads(base64.b64decode(packed))
-        # Podman names a target for what is no link as well: the path itself.
-        return str(stat["linkTarget"]) if int(stat["mode"]) & GO_LINK else ""
+        if not int(stat["mode"]) & GO_LINK:
+            return ""
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(f"the engine does not say what {path} of the image is") from error
+    # What the engine calls the target has been followed to its end in the image, also through links that a mount
+    # will hide; only the link itself says where its next step leads.
+    return made.link_text(engine, container, path)
 
 
 def _read(file: Path) -> frozenset[str]:

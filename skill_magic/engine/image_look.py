@@ -32,7 +32,7 @@ def opened(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> Iter
     body = {
         "Image": facts.id,
         "Entrypoint": ["true"],
-        "Labels": here.labels(spec, host, name, keep=False),
+        "Labels": here.labels(spec, host, name, facts.id, keep=False),
         "NetworkDisabled": True,
         "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "none", "Config": {}}},
     }

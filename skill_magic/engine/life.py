@@ -26,7 +26,7 @@ from .channel import Channel
 from .ending import exit_code_of, finished, seconds
 from .failures import explain, translate, unknown_user, without_values
 from .gates import check_made
-from .removal import remove, remove_later
+from .removal import remove, remove_later, remove_named
 from .stream import Attachment, Response
 from .watch import Watch
 
@@ -172,7 +172,7 @@ class Life:
     def _body(self, spec: RunSpec, facts: ImageFacts) -> dict[str, Any]:
         from .arguments import create_body
 
-        labels = session.current().labels(spec, self.host, self.name, keep=self.keep)
+        labels = session.current().labels(spec, self.host, self.name, facts.id, keep=self.keep)
         try:
             body = create_body(spec, facts, name=self.name, labels=labels)
         except ValueError as error:
@@ -321,12 +321,18 @@ class Life:
         return found
 
     def _remove(self) -> None:
+        def once() -> bool:
+            container = self.container
+            return (
+                remove_named(self.engine, self.name) if container is None else remove(self.engine, container)
+            )
+
         try:
-            gone = self._lost is None and remove(self.engine, self.container or self.name)
+            gone = self._lost is None and once()
         except EngineError:
             gone = False
         if not gone:
-            remove_later(self.engine, self.container or self.name)
+            remove_later(once, self.name)
 
 
 class _NotStartedError(Exception):

@@ -5,6 +5,7 @@ The policy judges them (``decide.check_volumes``); this module fetches them, and
 
 from __future__ import annotations
 
+import contextlib
 import io
 import posixpath
 import tarfile
@@ -67,6 +68,19 @@ def read(engine: Engine, container: str, path: str, *, follow: bool = True) -> s
             break
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
     raise EngineError(f"the image's {start} is not a file")
+
+
+def link_text(engine: Engine, container: str, path: str) -> str:
+    """What a link of a container says, not followed.
+
+    :raises EngineError: it is no link, or the engine refuses.
+    """
+    packed = _archive(engine, container, path, path) or b""
+    with contextlib.suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        member = archive.next()
+        if member is not None and member.issym() and member.linkname:
+            return member.linkname
+    raise EngineError(f"the image's {path} cannot be read")
 
 
 def _archive(engine: Engine, container: str, path: str, shown: str) -> bytes | None:

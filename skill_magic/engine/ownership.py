@@ -2,8 +2,9 @@
 
 Labels alone prove nothing. A container inherits those of its image, so an image can carry any label of ours, ``docker
 commit`` copies them from a container of ours into an image, and another user of the same engine can write them. The
-label ``skill-magic.signature`` is an HMAC of the container's name and of the labels that decide what becomes of it,
-with a key that only this person's processes can read. What is not signed is neither listed nor stopped nor removed.
+label ``skill-magic.signature`` is an HMAC of the container's name, its image's id and the labels that decide what
+becomes of it, with a key that only this person's processes can read. What is not signed is neither listed nor stopped
+nor removed.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ def sign(key: bytes, container: str, labels: Mapping[str, str]) -> str:
     return signature(key, container, labels)
 
 
-def signed_name(key: bytes, names: Iterable[str], labels: Mapping[str, str]) -> str:
-    """That of a container's ``names`` for which its labels are signed; empty where it is not ours."""
-    return next((name for name in names if is_signed(key, name, labels)), "")
+def signed_name(key: bytes, names: Iterable[str], labels: Mapping[str, str], image: str) -> str:
+    """That of a container's ``names`` for which its labels are signed; empty where it is not ours.
+
+    :param image: the id of its image.
+    """
+    return next((name for name in names if is_signed(key, name, labels, image)), "")

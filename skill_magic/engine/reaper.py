@@ -83,7 +83,7 @@ def containers(engine: Engine, host: Host | None = None) -> list[Container]:
 
 def _signed_name(key: bytes, entry: Mapping[str, Any]) -> str:
     names = [str(name).removeprefix("/") for name in entry.get("Names") or ()]
-    return signed_name(key, names, entry.get("Labels") or {})
+    return signed_name(key, names, entry.get("Labels") or {}, str(entry.get("ImageID") or ""))
 
 
 def find(engine: Engine, name: str) -> Container:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from .failures import translate
+from .ownership import signed_name
 
 if TYPE_CHECKING:
     from .connect import Engine
 
-__all__ = ["remove", "remove_later"]
+__all__ = ["remove", "remove_later", "remove_named"]
 
 PERSISTENCE = 600.0
 """Seconds during which a container that could not be removed is tried again."""
@@ -42,15 +44,38 @@ def remove(engine: Engine, container: str) -> bool:
     return False
 
 
-def remove_later(engine: Engine, container: str) -> None:
-    """Go on trying to remove a container, in a thread of its own, until the engine has done it."""
+def remove_named(engine: Engine, name: str) -> bool:
+    """Remove a container of ours of which only the name is known; whether there is none of ours any more.
+
+    The engine may have refused to make it because somebody else has one of that name.
+
+    :raises EngineError: as for :func:`remove`.
+    """
+    import docker.errors
+
+    with translate(f"look for the container {name}"):
+        try:
+            found = engine.api.inspect_container(name)
+        except docker.errors.NotFound:
+            return True
+    labels = (found.get("Config") or {}).get("Labels") or {}
+    names = [str(found.get("Name") or "").removeprefix("/")]
+    ours = signed_name(engine.key, names, labels, str(found.get("Image") or ""))
+    return not ours or remove(engine, str(found["Id"]))
+
+
+def remove_later(once: Callable[[], bool], name: str) -> None:
+    """Go on trying to remove a container, in a thread of its own, until the engine has done it.
+
+    :param once: one try; whether the container is gone.
+    """
 
     def work() -> None:
         until = time.monotonic() + PERSISTENCE
         while time.monotonic() < until:
             time.sleep(1.0)
             with contextlib.suppress(EngineError):
-                if remove(engine, container):
+                if once():
                     return
 
-    threading.Thread(target=work, name=f"skill-magic-remove-{container[:12]}", daemon=True).start()
+    threading.Thread(target=work, name=f"skill-magic-remove-{name}", daemon=True).start()

@@ -64,10 +64,10 @@ class Session:
         self._watchdogs: dict[str, subprocess.Popen[bytes]] = {}
         atexit.register(self._at_exit)
 
-    def labels(self, spec: RunSpec, host: Host, name: str, *, keep: bool) -> dict[str, str]:
+    def labels(self, spec: RunSpec, host: Host, name: str, image: str, *, keep: bool) -> dict[str, str]:
         """The labels of a container of this process, by which it is found again.
 
-        :param name: the container's name, which the labels are signed for.
+        :param name: the container's name, and :param image: the id of its image, which the labels are signed for.
         """
         labels = {
             "session": self.id,
@@ -78,6 +78,7 @@ class Session:
             "user": str(host.uid),
             "skill": spec.skill,
             "image": spec.image,
+            "image-id": image.removeprefix("sha256:"),  # Podman tells some ids without it
             "keep": "true" if keep else "false",
             "rm": "true" if spec.remove else "false",
             "directory": str(spec.directory),

@@ -66,6 +66,7 @@ SIGNED = (
     "user",
     "skill",
     "image",
+    "image-id",
     "keep",
     "rm",
     "directory",
@@ -83,9 +84,16 @@ def signature(key: bytes, container: str, labels: "Mapping[str, str]") -> str:
     return hmac.new(key, json.dumps(values).encode(), hashlib.sha256).hexdigest()
 
 
-def is_signed(key: bytes, container: str, labels: "Mapping[str, str]") -> bool:
-    """Whether the container of this name was made with these labels by a holder of ``key``."""
+def is_signed(key: bytes, container: str, labels: "Mapping[str, str]", image: str) -> bool:
+    """Whether the container of this name was made with these labels by a holder of ``key``.
+
+    :param image: the id of its image. What ``docker commit`` made of a container has all its labels and, once that is
+        gone, can have its name; but it is another image, and none can know its own id.
+    """
     import hmac
+
+    if labels.get("skill-magic.image-id", "") != image.removeprefix("sha256:") or not image:
+        return False
 
     given = labels.get("skill-magic.signature", "")
     return bool(key) and hmac.compare_digest(given.encode(), signature(key, container, labels).encode())
@@ -128,7 +136,8 @@ def clean(task: dict[str, str], left: "Callable[[], float]") -> None:
         labels = container.get("Labels") or {}
         names = [name.removeprefix("/") for name in container.get("Names") or ()]
         # An image, and so a container of somebody else's, can have any label of ours but the right signature.
-        if not any(is_signed(bytes.fromhex(task["key"]), name, labels) for name in names):
+        image = str(container.get("ImageID") or "")
+        if not any(is_signed(bytes.fromhex(task["key"]), name, labels, image) for name in names):
             continue
         if labels.get("skill-magic.keep") == "true":
             continue

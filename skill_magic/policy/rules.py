@@ -20,6 +20,7 @@ from . import image_paths
 from . import mounts as policy_mounts
 from . import network as policy_network
 from . import user as policy_user
+from . import ways as policy_ways
 from .context import Context
 from .paths import Judge
 from .settings import Settings
@@ -42,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     policy_mounts.targets,
     policy_mounts.working_dir,
     policy_mounts.nested,
+    policy_ways.inside,
     policy_network.network,
     policy_network.host_variables,
     policy_network.loader,

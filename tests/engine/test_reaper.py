@@ -19,6 +19,7 @@ from skill_magic import engine as room
 from skill_magic.command import parse as command
 from skill_magic.door import Door
 from skill_magic.engine import Engine, Run, containers, session
+from skill_magic.engine.removal import remove_named
 from skill_magic.errors import EngineError
 from skill_magic.events import Finished, Output, Started
 from skill_magic.host import Host
@@ -299,6 +300,45 @@ def test_what_an_image_made_of_a_run_of_ours_begins_is_not_ours(
     assert present(engine, dead.container) is None
     for name in names:
         assert engine.api.inspect_container(name)["State"]["Running"] is started
+
+
+@pytest.mark.parametrize("started", [True, False], ids=["running", "never started"])
+def test_what_takes_the_name_of_a_run_that_is_gone_is_not_ours(
+    kernel: Callable[..., Kernel],
+    engine: Engine,
+    host: Host,
+    committed: Callable[[str], str],
+    theirs: Callable[..., str],
+    started: bool,
+) -> None:
+    """Every label, the signature and the name are those of a run of ours; the image is another one."""
+    kept = orphaned(kernel, keep=True)
+    image = committed(kept.container)
+    room.stop(engine, kept.container)
+    room.remove(engine, kept.container)
+    theirs(kept.container, image, started=started)
+    assert kept.container not in {one.name for one in containers(engine)}
+    with pytest.raises(EngineError, match="no run"):
+        room.find(engine, kept.container)
+    everything_that_cleans(engine, host)
+    assert remove_named(engine, kept.container), "as after a create that was refused for its name"
+    assert engine.api.inspect_container(kept.container)["State"]["Running"] is started
+
+
+def test_the_watchdog_leaves_what_has_taken_a_name(
+    kernel: Callable[..., Kernel],
+    engine: Engine,
+    committed: Callable[[str], str],
+    theirs: Callable[..., str],
+    wait_until: Callable[..., Any],
+) -> None:
+    process = kernel()
+    image = committed(process.container)
+    engine.api.remove_container(process.container, force=True, v=True)
+    theirs(process.container, image, started=True)
+    process.kill()
+    wait_until(lambda: not process.watchdogs())
+    assert engine.api.inspect_container(process.container)["State"]["Running"]
 
 
 @pytest.mark.parametrize(
