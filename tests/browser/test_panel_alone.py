@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from pace import pace
 from playwright.sync_api import expect
 
 from .lab import Lab, Notebook, outputs
@@ -137,9 +138,9 @@ signal.signal(signal.SIGINT, before)
 """
     begun(page, stubborn)
     page.stop(1).click()
-    expect(page.panel(1).locator(".sm-state")).to_have_text("stopping…", timeout=500)
+    expect(page.panel(1).locator(".sm-state")).to_have_text("stopping…", timeout=500 * pace())
     expect(page.stop(1)).to_be_disabled()
-    expect(page.stop(1)).to_have_text("Kill", timeout=4000)
+    expect(page.stop(1)).to_have_text("Kill", timeout=4000 * pace())
     page.stop(1).click()
     page.wait(1, 5)
 
@@ -334,7 +335,7 @@ show(ticking, 60)
     expect(line).to_have_count(1)
     first = line.inner_text()
     expect(line).not_to_have_text(first)
-    assert answered(page) < 0.5
+    assert answered(page) < 0.5 * pace()
 
 
 def answered(page: Notebook, cell: int = 1) -> float:
@@ -389,7 +390,7 @@ def test_background_run_is_shown_in_its_own_cell_and_stops(page: Notebook) -> No
     expect(page.panel(1).locator(".sm-state")).to_have_text("running", timeout=10_000)
     expect(page.panel(1).get_by_role("log")).to_contain_text("line ")
     page.stop(1).click()
-    expect(page.panel(1)).to_have_count(0, timeout=3000)
+    expect(page.panel(1)).to_have_count(0, timeout=3000 * pace())
     expect(page.output(2)).to_have_text("another cell")
 
 
@@ -400,7 +401,7 @@ def test_background_run_stops_while_another_cell_is_running(page: Notebook) -> N
     page.start(2)
     expect(page.panel(1).get_by_role("log")).to_contain_text("line ", timeout=10_000)
     page.stop(1).click()
-    expect(page.panel(1)).to_have_count(0, timeout=5000)
+    expect(page.panel(1)).to_have_count(0, timeout=5000 * pace())
     expect(page.prompt(2)).to_have_text("[*]:")
 
 
@@ -464,7 +465,7 @@ def test_flood_is_bounded_in_traffic_and_the_click_is_answered(page: Notebook) -
     pane.evaluate("pane => { pane.scrollTop = pane.scrollHeight }")
     expect(page.panel(1).get_by_role("button", name="latest")).to_be_hidden()
     assert pane.evaluate(COUNTED, 1000) <= 500
-    assert answered(page) < 0.5
+    assert answered(page) < 0.5 * pace()
 
 
 def test_panel_says_that_its_kernel_is_gone(notebook: Callable[..., Notebook]) -> None:
