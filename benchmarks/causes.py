@@ -1,8 +1,8 @@
 """How many recorded failures of real tools have their cause named by the line that ends the summary.
 
-The recordings are in ``tests/recorded/failures``; a third of them was not looked at while the picker was written
-and is counted apart. With ``--misses`` those that are missed are listed with what was picked, with ``--all`` every
-one; ``--held-out`` includes the held-out third in the lists.
+The recordings are in ``tests/recorded/failures``. Those that were held out while the picker was written are counted
+apart, and by what it made of them at first sight: it has learned from the misses since. With ``--misses`` those that
+are missed are listed with what was picked, with ``--all`` every one; ``--held-out`` includes those held out.
 """
 
 from __future__ import annotations
@@ -39,18 +39,20 @@ def main() -> None:
     parser.add_argument("--held-out", action="store_true")
     given = parser.parse_args()
     hits: dict[bool, list[bool]] = {False: [], True: []}
+    now = []
     for name, entry in recordings().items():
         lines, held = picked(name), entry.get("held_out", False)
         hit = named(entry["expected"], lines)
-        hits[held].append(hit)
+        hits[held].append(hit and not entry.get("missed_at_first", False))
+        now.append(hit)
         if (given.all or (given.misses and not hit)) and (given.held_out or not held):
             print(f"{'  ' if hit else '✗ '}{name}: expected {entry['expected']}")
             for line in lines:
                 print(f"      {line}")
     for title, found in (
         ("worked on", hits[False]),
-        ("held out", hits[True]),
-        ("all", hits[False] + hits[True]),
+        ("held out, at first sight", hits[True]),
+        ("all, now", now),
     ):
         print(f"{title}: the cause is named in {sum(found)} of {len(found)}, {sum(found) / len(found):.1%}")
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .cause_words import (
+    CHILD,
     CODE,
     COMPILER,
     DERIVED,
@@ -131,6 +132,8 @@ def _exceptions(lines: Sequence[str]) -> list[int]:
             found.append(code)
     head = next(at for at in range(last, -1, -1) if _TRACEBACK in lines[at])
     found += [at for at in range(max(head - 2, 0), head) if TEST.search(lines[at])]
+    if CHILD.search(lines[last]):
+        found += _best(lines[:head], _points(lines[:head]))[: MOST - 1]
     return found + _following(lines, last, MOST - len(found))
 
 

@@ -16,7 +16,7 @@ LABEL = re.compile(
     r"\b(?:fatal|panic|error|erreur|fehler|fout|errore)(?:\[\w+\])?\s?:"
     r"|\b(?:FATAL|PANIC|ERROR|FAIL|FAILED|CRITICAL|SEVERE|Fatal)\b|\bpanicked at\b"
     r"|^(?:Error|Fehler|Erreur) (?:in|at|during) |^error during |^(?:ERR|WRONGTYPE|NOAUTH|WRONGPASS|NOPERM) "
-    r"|^CMake Error |^npm (?:ERR!|error) |^E   +\S|^CONFLICT |[Ff]atal error|^Error "
+    r"|^CMake Error |\b(?:parse|parsing) exception\b|^npm (?:ERR!|error) |^E   +\S|^CONFLICT |[Ff]atal error|^Error "
     r"|\blevel[\"']?\s?[=:]\s?[\"']?(?:error|fatal|critical|panic)",
 )
 """A plain statement that what follows is an error."""
@@ -37,7 +37,8 @@ HARD = re.compile(
     r"|already exists|disk quota|too many|name resolution|cannot stat|no module|address already in use"
     r"|nicht gefunden|keine berechtigung|introuvable|aucun fichier|no existe|refusée?|verweigert"
     r"|rejected|not matched|undefined reference|segmentation fault|bus error|killed\b|heap limit"
-    r"|nicht \w+ffnen|could not open|cannot open|can't open|unable to open|conflict|exhausted|used up",
+    r"|\b(?:un|not )recogni[sz]ed\b|nicht \w+ffnen"
+    r"|could not open|cannot open|can't open|unable to open|conflict|exhausted|used up",
     _I,
 )
 """Reasons that systems and tools give for a failure."""
@@ -46,10 +47,11 @@ SOFT = re.compile(
     r"\bfail|\bcannot\b|\bcan't\b|\bcould ?n[o']t\b|\bcouldn't\b|\bunable\b|\bunknown\b|\bunrecogni[sz]ed\b"
     r"|\binvalid\b|\bmissing\b|\bundefined\b|\bundeclared\b|\bunexpected\b|\bexpected\b|\bunsupported\b|\bbad\b"
     r"|\billegal\b|\bincorrect\b|\bwrong\b|\bcorrupt|\bimproper\b|\btruncated\b|\bno \w+ delegate\b|\bnot a[n ]"
-    r"|\bnot in \w+ format\b|\bnot divisible\b|\bnot defined\b|\bnot declared\b|\bnot supported\b|\bnot recogni"
+    r"|\bnot in \w+ format\b|\bnot divisible\b|\bnot defined\b|\bnot declared\b|\bnot supported\b"
     r"|\bnot valid\b|\brequired\b|\brequires\b|\bmismatch|\bunterminated\b|\bunmatched\b|\bunbound\b|\bviolat"
     r"|\baborted?\b|\bdied\b|\bcrash|\battempt to\b"
     r"|\bno (?:match|rule|input|output|default)|\bmatches no\b|\bnothing to do\b"
+    r"|\bonly \w.{0,100} (?:is|are) supported\b"
     r"|\bsyntax error\b|\bparse error\b|\bnot (?:be )?(?:loaded|read|written|opened|provided|given|known)\b"
     r"|\bfehl|\bimpossible\b|\bungültig|\bunbekannt|\bstimmt mit keinen\b",
     _I,
@@ -61,7 +63,7 @@ MILD = re.compile(r"\berrors?\b|\bexception\b|\bproblem\b|\bfehler\b|\berreur\b|
 
 QUIET = re.compile(
     r"^\W{0,8}(?:[^\s:]{1,200}:\s?){0,6}(?:warning|warn|note|info|debug|notice|remark|hinweis|warnung)\b\s?[:\]]"
-    r"|^.{0,80}?\b(?:INFO|DEBUG|NOTICE|TRACE|WARN|WARNING)\b|Warning: "
+    r"|^.{0,80}?\b(?:INFO|DEBUG|NOTICE|TRACE|WARN|WARNING)\b|Warning: |:   required (?:from|by) |In instantiation of"
     r"|\blevel[\"']?\s?[=:]\s?[\"']?(?:info|debug|warn|trace|notice)",
 )
 """Labels of lines that are no error."""
@@ -76,7 +78,7 @@ HINT = re.compile(
 
 DERIVED = re.compile(
     r"^[\w.-]{1,40}(?:\[\d+\])?: \*\*\* .*\bError \d+|"
-    r"\bnot remade because\b|^error: aborting due to|^error: could not compile|"
+    r"\bnot remade because\b|^error: aborting due to|^error: could not compile|^error: test failed|"
     r"^compilation terminated|^collect2: |\bld returned \d|^Conversion failed!|^Execution halted|"
     r"^Ausführung angehalten|^\d+ errors?\b|\b\d+ compile errors?\b|Child returned status|"
     r"Error is not recoverable|Exiting with failure|^exit status \d|\bBEGIN failed--|aborted due to comp|"
@@ -84,7 +86,8 @@ DERIVED = re.compile(
     r"^Error (?:opening|parsing options for) (?:in|out)put file|\bError (?:muxing a packet|selecting an encoder)|"
     r"^npm error (?:code|errno|syscall|path|command|signal|Lifecycle)|^npm error(?: \w+)?$|^Aborted\b|"
     r"^Unable to load certificate|^error: failed to push|Automatic merge failed|each undeclared identifier|"
-    r"Configuring incomplete|Generate step failed|Error sending frames to consumers",
+    r"Configuring incomplete|Generate step failed|Nothing was written into output file|"
+    r"Error sending frames to consumers",
 )
 """Lines that follow from the error and do not tell it."""
 
@@ -111,6 +114,9 @@ COMPILER = re.compile(r"(?:\./)?[\w./+-]+:\d+(?::\d+)?: |error\[\w+\]: ")
 
 FILE = re.compile(r"Error (?:opening|parsing options for) (?:in|out)put file (\S.*)\.")
 """FFmpeg's line with the name of the file that its reason is about."""
+
+CHILD = re.compile(r"\bCalledProcessError\b|\bsubprocess\b|\bcommand\b.*\bfailed\b", _I)
+"""An exception that only says that another program failed, whose own words stand above."""
 
 TEST = re.compile(r"^(?:FAIL|ERROR): ")
 """The name of a test that failed, above its traceback."""

@@ -18,8 +18,8 @@ from skill_magic.views.words import cause
 PLACE = Path(__file__).parents[1] / "recorded" / "failures"
 RECORDED: dict[str, dict[str, Any]] = tomllib.loads((PLACE / "failures.toml").read_text("utf-8"))
 
-MISSED: set[str] = {"g++-template", "sox-bad-option"}
-"""Recordings of which the picker does not name the cause. Both are of the third that was held out."""
+MISSED: set[str] = {"cargo-test"}
+"""Recordings of which the picker does not name the cause."""
 
 
 def output(name: str) -> SavedOutput:
@@ -48,10 +48,10 @@ def test_the_recordings_are_complete() -> None:
     files = {path.name.removesuffix(".txt").removesuffix(".out") for path in PLACE.glob("*.txt")}
     assert files == set(RECORDED)
     assert len(RECORDED) >= 150
-    assert len([name for name, entry in RECORDED.items() if entry.get("held_out")]) * 3 >= len(RECORDED) - 15
+    assert len([name for name, entry in RECORDED.items() if entry.get("held_out")]) * 3 >= len(RECORDED)
     assert len(RECORDED) - len(MISSED) >= 0.95 * len(RECORDED)
     for name, entry in RECORDED.items():
-        text = b"".join(path.read_bytes() for path in PLACE.glob(f"{name}*.txt")).decode()
+        text = b"".join(path.read_bytes() for path in PLACE.glob(f"{name}.*txt")).decode()
         assert all(expected in text for expected in entry["expected"]), name
         assert entry["exit_code"] != 0, name
 
