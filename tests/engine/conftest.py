@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from skill_magic.events import Event, Finished, Output
 from skill_magic.host import Host, discover
 from skill_magic.spec import RunSpec
 
+from . import people
 from .probes import Person, Project, project_in
 
 PYTHON = "python:3.12-slim"
@@ -156,7 +158,22 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         yield found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that become another user, marked by what they ask for."""
+    for item in items:
+        if {"users", "person"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.root)
+
+
+@pytest.fixture(scope="session")
+def users() -> Iterator[None]:
+    """The two ordinary users of :mod:`.people`, gone with the session."""
+    assert os.getuid() == 0, "this test becomes another user, which takes root"
+    with people.users():
+        yield
+
+
 @pytest.fixture
-def person() -> Iterator[Person]:
+def person(users: None) -> Iterator[Person]:
     with Person.appears() as found:
         yield found

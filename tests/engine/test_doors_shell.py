@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 from pace import pace
 
+from . import people
 from .kernels import ours
+from .people import UID
 
 pytestmark = pytest.mark.engine
 
@@ -322,18 +324,10 @@ def test_a_flood_goes_through_whole(folder: Path) -> None:
 
 # --- an ordinary user ----------------------------------------------------------------------------
 
-UID = 54321
-
-# The interpreter and the checkout may lie where only root can read: reading is all that is left of root's
-# rights.
-READING = "-all,+dac_read_search"
-
 
 @pytest.fixture
-def home() -> Iterator[Path]:
+def home(users: None) -> Iterator[Path]:
     """A home directory of the user, where no parent is closed to them."""
-    if os.getuid() != 0:
-        pytest.fail("this test becomes another user, which takes root")
     path = Path(tempfile.mkdtemp(prefix="skill-user-", dir="/tmp"))
     path.chmod(0o755)
     (path / "project").mkdir()
@@ -344,13 +338,10 @@ def home() -> Iterator[Path]:
 
 
 def as_user(home: Path, *words: str, group: int) -> subprocess.CompletedProcess[bytes]:
-    become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}"]
-    become += [f"--{kind}={READING}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     return subprocess.run(
-        [*become, *SKILL, *words],
+        [*people.become(UID, [group]), people.python(), "-m", "skill_magic", *words],
         cwd=home / "project",
-        env=environment,
+        env=people.environment(home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=60,
