@@ -67,7 +67,20 @@ find_python() {
   done
   return 1
 }
-any_python() { usable_python python3 || find_python 3.13 3.12 3.11; }
+
+# pythons MINOR : each usable interpreter of this minor version (3.11), one per patch release, as VERSION PATH, oldest
+# first. Debian's own is often an old one beside a newer one of a version manager.
+pythons() {
+  local name path
+  for name in "python$1" python3 "/usr/bin/python$1" /usr/bin/python3 "$HOME/.pyenv/versions/$1".*/bin/python; do
+    path=$("$name" -I -c '
+import sys
+if "%d.%d" % sys.version_info[:2] == sys.argv[1]:
+    print("%d.%d.%d" % sys.version_info[:3], sys.executable)' "$1" 2>/dev/null) || continue
+    if [[ -n $path ]] && usable_python "${path#* }" >/dev/null; then echo "$path"; fi
+  done | sort -V -u -k1,1
+}
+any_python() { usable_python python3 || find_python 3.14 3.13 3.12 3.11; }
 
 # install_into VENV EXTRA [PYTHON] : makes the environment if needed and installs the working tree with an extra, unless
 # that was done before with the same pyproject.toml.

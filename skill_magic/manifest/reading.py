@@ -35,7 +35,7 @@ class BrokenError(Exception):
 def text(file: Path, owner: int | None = None, *, named: bool = True) -> str:
     """The text of a regular file of at most 1 MiB.
 
-    :param owner: where given, nobody but this uid (and root) may be able to write the file.
+    :param owner: where given, nobody but this uid (and root) may be able to write the file or its directory.
     :param named: a person named it, and may name a link; else see :func:`_own_file`.
     :raises BrokenError: where it cannot be had.
     """
@@ -51,9 +51,8 @@ def text(file: Path, owner: int | None = None, *, named: bool = True) -> str:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise BrokenError("manifest-unreadable", "It is not a regular file.", "Remove it or rename it.")
-        if owner is not None and (facts.st_uid not in (owner, 0) or facts.st_mode & 0o022):
-            reason = "Others can write it, and what it says is trusted."
-            raise BrokenError("manifest-not-private", reason, f"Own it and run: chmod go-w {file}")
+        if owner is not None:
+            _nobody_elses(file, facts, owner)
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
             content = stream.read(LARGEST + 1)
     except OSError as error:
@@ -69,6 +68,28 @@ def text(file: Path, owner: int | None = None, *, named: bool = True) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BrokenError("manifest-encoding", "It is not UTF-8.", "Save it as UTF-8.", line) from None
+
+
+def _nobody_elses(file: Path, facts: os.stat_result, owner: int) -> None:
+    """Nobody but ``owner`` and root may be able to write the file, nor to put another one in its place.
+
+    Whoever may write its directory could move a file there that the owner's own run has left elsewhere. In a directory
+    with the sticky bit only owners can, and a group of the owner's own number is theirs alone.
+
+    :raises BrokenError: where somebody else may.
+    """
+    exposed = [file] if facts.st_uid not in (owner, 0) or facts.st_mode & 0o022 else []
+    for folder in dict.fromkeys((file.parent, Path(os.path.realpath(file)).parent)):
+        found = os.stat(folder)
+        others = (
+            0 if found.st_mode & stat.S_ISVTX else stat.S_IWOTH | (stat.S_IWGRP * (found.st_gid != owner))
+        )
+        if found.st_uid not in (owner, 0) or found.st_mode & others:
+            exposed.append(folder)
+    if exposed:
+        what = "it" if exposed[0] == file else "its directory"
+        reason = f"Others can write {what}, and what it says is trusted."
+        raise BrokenError("manifest-not-private", reason, f"Own it and run: chmod go-w {exposed[0]}")
 
 
 def _own_file(file: Path) -> Path:

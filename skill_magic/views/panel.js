@@ -4,7 +4,7 @@
 // Stop interrupts the kernel from this side. While a cell runs, its kernel reads no message from a widget (ipykernel 6,
 // and 7.4, which queues them behind the cell), but the server's interrupt always reaches it.
 
-const LINES = 500; // kept; as in panel_state.py
+const LINES = 500; // kept; as in panel_state.py. Four times as many while somebody reads further up
 const DRAWN = 60; // of those, while the pane follows its tail: what is laid out but not seen costs the tool its processor
 const SPANS = 64; // coloured pieces in one line; what follows them is one plain piece
 const POINTS = 240;
@@ -38,6 +38,17 @@ class Run {
 
   tell(changed = new Set()) {
     for (const view of this.views) view.draw(changed);
+    this.trim();
+  }
+
+  // All views share the lines, so what goes, goes in each of them; and also where there is no view at the moment.
+  trim() {
+    const reading = [...this.views].some((view) => view.reading());
+    const keep = reading ? 4 * LINES : LINES;
+    if (this.lines.length <= keep) return;
+    // While somebody reads, neither what is read nor the tail goes, but what lies between them.
+    const dropped = this.lines.splice(reading ? keep - LINES : 0, this.lines.length - keep);
+    for (const view of this.views) view.drop(dropped);
   }
 
   #put(row, changed) {
@@ -273,15 +284,15 @@ class Panel {
 
     this.button.addEventListener("click", () => this.press());
     this.latest.addEventListener("click", () => {
-      this.scroll(true);
+      this.followTail();
       this.pane.focus({ preventScroll: true }); // the button goes, and the keyboard is not to be lost with it
     });
     this.pane.addEventListener("scroll", () => {
-      const followed = this.follow;
-      this.follow = this.pane.scrollHeight - this.pane.scrollTop - this.pane.clientHeight < 8;
-      if (followed === this.follow) return;
-      this.latest.hidden = this.follow;
-      if (followed) this.drawEarlier();
+      const atTail = this.pane.scrollHeight - this.pane.scrollTop - this.pane.clientHeight < 8;
+      if (atTail === this.follow) return;
+      if (atTail) return this.followTail();
+      this.follow = this.latest.hidden = false;
+      this.drawEarlier();
     });
     this.latest.hidden = true;
     // A pane that was not on the page, or was hidden, has no tail to stand at: it finds it when it is seen.
@@ -381,6 +392,13 @@ class Panel {
     gpu.draw(usage.gpu === null ? null : `${Math.round(usage.gpu)} %${gpuMemory}`, (usage.gpu ?? 0) / 100);
   }
 
+  // Nobody reads further up any more: what was kept for that goes at once, not with the next message.
+  followTail() {
+    this.follow = this.latest.hidden = true;
+    this.run.trim();
+    this.scroll(true);
+  }
+
   // Somebody scrolls up: what was left out comes above, and what is seen stays where it is.
   drawEarlier() {
     const below = this.pane.scrollHeight - this.pane.scrollTop;
@@ -391,13 +409,8 @@ class Panel {
   drawLines(changed, all = false) {
     if (!changed.size && !all) return;
     const { lines } = this.run;
-    const still = !this.follow || this.selecting(); // whoever reads is not to lose the place
-    const keep = still ? 4 * LINES : LINES;
-    const first = still || all ? 0 : Math.max(0, lines.length - DRAWN);
-    for (const [number] of lines.slice(0, first)) {
-      this.rows.get(number)?.remove();
-      this.rows.delete(number);
-    }
+    const first = this.reading() || all ? 0 : Math.max(0, lines.length - DRAWN);
+    this.drop(lines.slice(0, first));
     let before = null;
     let expected = first ? lines[first - 1][0] + 1 : 0;
     for (const [number, stream, text, hidden] of lines.slice(first)) {
@@ -416,14 +429,20 @@ class Panel {
       expected = number + 1;
       before = row;
     }
-    if (still && lines.length > keep) {
-      // Neither what is read nor the tail goes, but what lies between them.
-      for (const [number] of lines.splice(keep - LINES, lines.length - keep)) {
-        this.rows.get(number)?.remove();
-        this.rows.delete(number);
-      }
-    } else lines.splice(0, lines.length - keep);
     this.scroll(false);
+  }
+
+  drop(lines) {
+    for (const [number] of lines) {
+      this.rows.get(number)?.remove();
+      this.rows.delete(number);
+    }
+    this.scroll(false);
+  }
+
+  // Whoever reads is not to lose the place.
+  reading() {
+    return !this.follow || this.selecting();
   }
 
   selecting() {

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pace import pace
 from playwright.sync_api import expect
 
 from .lab import Lab, Notebook
@@ -48,9 +49,9 @@ def test_stop_ends_ffmpeg_and_the_card_says_so(notebook: Open, project: Path, cl
         expect(meter).not_to_have_attribute("aria-valuetext", before, timeout=10_000)
     page.stop(1).click()
     asked = time.monotonic()
-    expect(panel.locator(".sm-state")).to_have_text("stopping…", timeout=500)
-    page.wait(1, 5)
-    assert time.monotonic() - asked < 3
+    expect(panel.locator(".sm-state")).to_have_text("stopping…", timeout=500 * pace())
+    page.wait(1, 20)
+    assert time.monotonic() - asked < 3 * pace()
     expect(panel).to_have_count(0)
     expect(page.output(1)).to_contain_text("stopped by you")
     figures = card(page.save(), 1)[MIME]
@@ -63,7 +64,7 @@ def test_stop_ends_ffmpeg_and_the_card_says_so(notebook: Open, project: Path, cl
 def test_toolbar_interrupt_ends_it_too(notebook: Open, project: Path) -> None:
     page = started(notebook, "%skill python-runner -- -c 'import time; time.sleep(60)'")
     page.interrupt()
-    page.wait(1, 5)
+    page.wait(1, 20)
     expect(page.output(1)).to_contain_text("stopped by you")
     assert left(project) == ""
 
@@ -84,7 +85,7 @@ def test_card_is_the_same_live_reopened_foreign_and_exported(
     notebook: Open, reader: Open, project: Path
 ) -> None:
     page = started(notebook, REPORT)
-    expect(page.panel(1).locator(".sm-line", has_text="of 60")).to_have_count(1, timeout=5000)
+    expect(page.panel(1).locator(".sm-line", has_text="of 60")).to_have_count(1, timeout=5000 * pace())
     page.wait(1)
     expect(page.panel(1)).to_have_count(0)
     live = seen(page, 1)
@@ -217,7 +218,7 @@ def test_background_run_has_a_stop_that_works(notebook: Open, project: Path) -> 
     expect(page.output(2)).to_have_text("free")
     expect(page.panel(1).get_by_role("log")).to_contain_text("1", timeout=10_000)
     page.stop(1).click()
-    expect(page.output(1)).to_contain_text("stopped by you", timeout=5000)
+    expect(page.output(1)).to_contain_text("stopped by you", timeout=5000 * pace())
     expect(page.panel(1)).to_have_count(0)
     assert left(project) == ""
 
@@ -270,7 +271,7 @@ def test_pull_can_be_stopped_and_leaves_nothing(notebook: Open, registry: Regist
     page = started(notebook, "%skill slow")
     expect(page.panel(1).get_by_role("progressbar")).to_have_attribute("aria-valuetext", re.compile("layers"))
     page.stop(1).click()
-    page.wait(1, 5)
+    page.wait(1, 20)
     expect(page.panel(1)).to_have_count(0)
     expect(page.output(1)).to_contain_text("stopped")
     listed = subprocess.run(["docker", "image", "inspect", registry.name], check=False, capture_output=True)
@@ -370,7 +371,7 @@ def test_stop_in_the_middle_of_a_flood(flooded: Notebook) -> None:
     asked = time.monotonic()
     page.stop(3).click()
     page.wait(3, 10)
-    assert time.monotonic() - asked < 2.5  # two seconds, and what the browser takes to tell
+    assert time.monotonic() - asked < 2.5 * pace()  # two seconds, and what the browser takes to tell
     expect(page.output(3)).to_contain_text("stopped by you")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pace import pace
 from playwright.sync_api import expect
 
 from .lab import IPYKERNEL_6, Lab, Notebook
@@ -66,7 +67,7 @@ def test_panel_stop_and_card(notebook: Open) -> None:
     memory = panel.get_by_role("meter", name="memory")
     expect(memory).to_have_attribute("aria-valuetext", re.compile("MiB of 512 MiB"), timeout=10_000)
     page.stop(1).click()
-    expect(panel.locator(".sm-state")).to_have_text("stopping…", timeout=500)
+    expect(panel.locator(".sm-state")).to_have_text("stopping…", timeout=500 * pace())
     page.wait(1, 5)
     expect(panel).to_have_count(0)
     expect(page.output(1)).to_contain_text("stopped by you")
@@ -85,7 +86,7 @@ def test_background_run_and_its_stop(notebook: Open) -> None:
     expect(page.output(2)).to_have_text("free")
     expect(page.panel(1).get_by_role("log")).to_contain_text("line 5", timeout=10_000)
     page.stop(1).click()
-    expect(page.output(1)).to_contain_text("stopped by you", timeout=5000)
+    expect(page.output(1)).to_contain_text("stopped by you", timeout=5000 * pace())
     expect(page.panel(1)).to_have_count(0)
     page.run(3)
     expect(page.output(3)).to_contain_text("python-runner stopped by you")

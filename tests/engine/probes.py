@@ -23,7 +23,9 @@ import pytest
 import skill_magic
 from skill_magic.result import RunResult
 
+from . import people
 from .kernels import ours
+from .people import UID as UID  # re-exported: most probes name both
 
 PYTHON = "python:3.12-slim"
 
@@ -120,11 +122,6 @@ def docker(*words: str, **options: Any) -> str:
 
 # --- a caller who is not root ---------------------------------------------------------------------
 
-UID = 54322
-
-READING = "-all,+dac_read_search"
-"""Reading is all that is left of root's rights: the interpreter may lie where only root can read."""
-
 
 @dataclasses.dataclass
 class Person:
@@ -140,18 +137,10 @@ class Person:
         self, program: Sequence[str], environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a program as this person, with no terminal."""
-        group = os.stat("/var/run/docker.sock").st_gid
-        become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}"]
-        become += [f"--{kind}={READING}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
         return subprocess.run(
-            [*become, *program],
+            [*people.become(UID, [people.engine_group()]), *program],
             cwd=self.home / "project",
-            env={
-                "HOME": str(self.home),
-                "PATH": os.environ["PATH"],
-                "LANG": "C.UTF-8",
-                **(environment or {}),
-            },
+            env=people.environment(self.home, environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -160,7 +149,7 @@ class Person:
 
     def skill(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """The ``skill`` command as this person."""
-        return self.run([sys.executable, "-m", "skill_magic", *words], environment)
+        return self.run([people.python(), "-m", "skill_magic", *words], environment)
 
     def trust(self, *expected: str, **environment: str) -> None:
         """They allow what skill ``x`` asks for, which is ``expected`` and no more."""

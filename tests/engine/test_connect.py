@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pace import pace
 
 from skill_magic.engine import Engine, Run, connect, watchdog
 from skill_magic.errors import EngineUnavailable
@@ -102,7 +103,7 @@ def test_an_engine_that_hangs(host: Host, tmp_path: Path) -> None:
         mute.listen(8)
         asked = time.monotonic()
         assert refusal(host, f"unix://{path}").problem == "no-answer"
-        assert time.monotonic() - asked < 8
+        assert time.monotonic() - asked < 8 * pace()
 
 
 def test_something_else_answers(host: Host, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from pace import pace
 
 import skill_magic
 from skill_magic.engine import Engine, Run
@@ -202,7 +203,7 @@ def test_a_strange_passwd_file(person: Person, image: Callable[..., str], kind: 
     person.own()
     begun = time.monotonic()
     done = person.tool("import os; print(os.getuid()); print(open('/etc/passwd').read(9))")
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 20 * pace()
     if "user-unknown" not in done.stderr:  # the engine itself could not read the file
         assert done.stdout.split()[0] == str(os.stat(person.home).st_uid), done.stderr
     assert "$" not in done.stdout  # no hash of a password

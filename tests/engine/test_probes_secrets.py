@@ -13,6 +13,7 @@ import pytest
 import skill_magic
 from skill_magic.views import card
 
+from . import people
 from .kernels import Kernel
 from .probes import Person, Project, codes
 
@@ -186,7 +187,7 @@ def test_nobody_is_asked_through_a_pipe_and_a_grant_is_for_this_manifest(person:
     (other / "skills.toml").write_text((person.project.path / "skills.toml").read_text())
     person.own()
     elsewhere = person.run(
-        ["sh", "-c", f"cd {other} && exec {sys.executable} -m skill_magic x -- -c 'print(1)'"], secret
+        ["sh", "-c", f"cd {other} && exec {people.python()} -m skill_magic x -- -c 'print(1)'"], secret
     )
     assert elsewhere.returncode == 125, elsewhere.stdout
 
@@ -226,7 +227,7 @@ def test_a_manifest_cannot_grant_itself_anything(person: Person) -> None:
     (project.path / "skill_magic/trust.json").write_text('{"version": 1, "projects": {}}')
     person.own()
     done = person.run(
-        [sys.executable, "-P", "-m", "skill_magic", "x"], {"XDG_DATA_HOME": inside, "PGPASSWORD": SECRET}
+        [people.python(), "-P", "-m", "skill_magic", "x"], {"XDG_DATA_HOME": inside, "PGPASSWORD": SECRET}
     )
     assert done.returncode == 125
     assert "trust-unsafe" in done.stderr

@@ -10,6 +10,7 @@ import pytest
 import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pace import pace
 
 from skill_magic.manifest.toml_lines import DEEPEST, Path, Positions, scan
 
@@ -247,4 +248,4 @@ def test_nesting_up_to_the_bound_is_read() -> None:
 def test_a_megabyte_of_anything_takes_no_time(text: str) -> None:
     start = time.process_time()
     scan(text)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 10 * pace()
