@@ -179,12 +179,15 @@ class _Stream:
         self._unchecked = 0
 
     def open(self, path: Path) -> None:
+        # Under another name until it is marked as being written: nobody is to take it for one that has ended.
+        draft = path.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)  # output may hold what only its owner may read
+        descriptor = os.open(draft, flags, 0o600)  # output may hold what only its owner may read
         self.file = os.fdopen(descriptor, "wb", buffering=256 * 1024)
-        self.path = path
         with contextlib.suppress(OSError):  # a file system without locks: retention then goes by age alone
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.rename(path)
+        self.path = path
 
     def append(self, data: bytes) -> None:
         assert self.file is not None  # noqa: S101

@@ -178,7 +178,11 @@ def test_every_word_is_an_option_a_value_or_a_fault(args: list[str]) -> None:
     assert bool(args) == bool(parsed.flags or parsed.faults)
 
 
-@given(st.sampled_from([option for option in OPTIONS.values() if not option.boolean]), st.text(max_size=20))
+# A NUL ends a word before it reaches anybody; Docker's own arguments cannot hold one.
+VALUES = st.text(st.characters(exclude_characters="\0"), max_size=20)
+
+
+@given(st.sampled_from([option for option in OPTIONS.values() if not option.boolean]), VALUES)
 def test_a_value_arrives_unchanged_in_every_spelling(option: object, value: str) -> None:
     name, short = option.name, option.short  # type: ignore[attr-defined]
     spellings = [[f"--{name}", value], [f"--{name}={value}"]]

@@ -296,6 +296,26 @@ def test_nothing_else_is_removed(tmp_path: Path) -> None:
     assert elsewhere.exists()
 
 
+def test_a_log_has_its_name_once_it_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever prunes between the two finds nothing to take for a log that has ended."""
+    seen: list[list[str]] = []
+    lock = fcntl.flock
+
+    def watched(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        seen.append([path.name for path in tmp_path.glob("*/*.log")])
+        assert logs.prune(tmp_path, now=1e12) == []
+        lock(descriptor, operation)
+
+    log = OutputLog(tmp_path)
+    log.write("stdout", b"a" * MEMORY_LIMIT)
+    monkeypatch.setattr(fcntl, "flock", watched)
+    log.write("stdout", b"b")
+    assert seen == [[]]
+    assert logs.prune(tmp_path, now=1e12) == []
+    assert log.close().stdout.read() == b"a" * MEMORY_LIMIT + b"b"
+
+
 def test_the_log_of_a_run_under_way_is_locked(tmp_path: Path) -> None:
     log = OutputLog(tmp_path)
     log.write("stdout", b"a" * (MEMORY_LIMIT + 1))
