@@ -6,6 +6,7 @@ files cost no look at each. The walk has bounds; who mounts the folder must refu
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
@@ -18,6 +19,10 @@ ENTRIES = 500_000
 SECONDS = 10.0
 LONG = 256
 """Bounds of one walk. What is so many characters deep counts once more."""
+
+KEPT_ENTRIES = 200_000
+KEPT_SECONDS = 2.0
+"""Bounds of the look for sockets in what is kept read-only."""
 
 SEEN_SECONDS = 3.0
 """Seconds for a folder that is mounted read-only, in which only sockets are looked for."""
@@ -103,6 +108,27 @@ def walk(top: str, skip: Collection[str] = (), *, most: int, read_only: bool = F
         found.keep.extend(f"{folder}/{name}" for name in whole if name in names)
         _sort(folder, names.values(), skip, found, waiting)
     return found
+
+
+def special_in(kept: Collection[str], most: int) -> list[str]:
+    """Sockets, pipes and devices in what is kept read-only as a whole, which does not stop a connection.
+
+    A look that ends at :data:`KEPT_ENTRIES` and :data:`KEPT_SECONDS`: an environment or a repository is large.
+    """
+    found: list[str] = []
+    waiting = deque(kept)
+    left = KEPT_ENTRIES
+    deadline = time.monotonic() + KEPT_SECONDS
+    while waiting and left > 0 and len(found) < most and time.monotonic() < deadline:
+        folder = waiting.popleft()
+        with contextlib.suppress(OSError), os.scandir(folder) as listing:  # a file, or gone
+            for entry in listing:
+                left -= 1
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{folder}/{entry.name}")
+                elif not entry.is_symlink() and not entry.is_file(follow_symlinks=False):
+                    found.append(f"{folder}/{entry.name}")
+    return found[:most]
 
 
 def _sort(

@@ -26,7 +26,7 @@ from ..policy.protected import below
 from ..policy.protected_later import CACHES
 from ..spec import Mount, RunSpec
 from .git import git_directories, pointed
-from .guard_walk import above, walk
+from .guard_walk import above, special_in, walk
 
 PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv", ".devcontainer", ".husky")
 """In a project's directory: what the host runs later without being asked."""
@@ -194,7 +194,9 @@ def _places_to_guard(
     found = walk(source, secrets | code, most=MOST_GUARDS, read_only=read_only)
     if found.many or (found.problem and not read_only):
         raise GuardsError(source, MANY if found.many else found.problem)
-    for path in sorted(secrets | set(found.special)):
+    kept = {*code, *_code(source, host, files), *found.keep}
+    inner = special_in(kept, MOST_GUARDS - min(len(passed) + len(found.special), MOST_GUARDS))
+    for path in sorted(secrets | {*found.special, *inner}):
         if fresh(path):
             yield from around(path)
             yield "hide", path
@@ -202,7 +204,7 @@ def _places_to_guard(
         return
     pointers = (path for pointer in found.pointers for path in pointed(pointer))
     parents: dict[str, str] = {}
-    for path in (*_code(source, host, files), *found.keep, *pointers):
+    for path in (*kept, *pointers):
         code.update(_places(path, parents))
     for path in sorted(code):
         if fresh(path):

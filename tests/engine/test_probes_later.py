@@ -348,6 +348,27 @@ def test_a_listening_socket_cannot_be_reached(short: Project, line: str, top: st
     assert any("hidden from the container" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("place", [".git", ".venv/lib", "inner/.git", "node_modules/.cache", "bare"])
+def test_a_socket_in_what_is_kept_cannot_be_reached(short: Project, place: str) -> None:
+    """Read-only does not stop a connection."""
+    short.write()
+    (short.path / place).mkdir(parents=True)
+    for name in ("HEAD", "config") if place == "bare" else ():
+        (short.path / place / name).touch()
+    for name in ("objects", "refs") if place == "bare" else ():
+        (short.path / place / name).mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(short.path / place / "s"))
+        server.listen()
+        os.chmod(short.path / place / "s", 0o777)
+        path = f"/workdir/{place}/s"
+        result = short.run(
+            f"{TRIES}import socket\nwith socket.socket(socket.AF_UNIX) as probe:\n"
+            f"    attempt('s', lambda: probe.connect({path!r}))\n"
+        )
+    assert result.stdout == "s ECONNREFUSED\n", result.stdout + result.stderr
+
+
 def test_the_probe_for_sockets_works(short: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: without the mask the socket answers."""
     short.write()
