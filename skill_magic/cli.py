@@ -3,13 +3,15 @@
 stdout is the tool's alone, byte for byte; everything this package says goes to stderr. The exit code is the
 tool's, and where no tool ran or ended by itself, the one that shells and ``docker run`` use:
 
-======  =================================================================
+======  ==========================================================================================================
 2       the words cannot be read (usage)
+74      the tool ended well, but what it wrote could not be written (closed, disk full); EX_IOERR of sysexits(3)
 124     stopped by ``--timeout`` (as timeout(1) has it)
 125     refused by the policy, invalid manifest, engine or image trouble (as ``docker run`` has it)
 130     interrupted (SIGINT); 143 for SIGTERM, 129 for SIGHUP
-137     killed: out of memory, or by somebody else
-======  =================================================================
+137     killed: out of memory, or by somebody else; 143 where the tool ended by SIGTERM that was none of ours
+141     the reader of a pipe has gone
+======  ==========================================================================================================
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from .door import Door, ask_in_terminal, chosen_view, working_directory
 from .errors import CommandError, RunError, SkillError, SkillInterrupted, SkillKilled, SkillTimeout
 from .events import Output
+from .shell_streams import guarded
 from .stdin import CallerInput, takes_stdin, waiting
 from .views.base import QuietView
 
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from .result import RunResult
     from .views.base import View
 
-USAGE, TIMEOUT, REFUSED, KILLED, BROKEN_PIPE = 2, 124, 125, 137, 141
+USAGE, UNWRITTEN, TIMEOUT, REFUSED, KILLED, BROKEN_PIPE = 2, 74, 124, 125, 137, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: the exit code, see above.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    with guarded() as output:
+        code = _caught(words)
+        if output is not None:
+            with contextlib.suppress(BrokenPipeError):
+                sys.stdout.flush()
+            if output.error is not None:
+                _note(f"standard output cannot be written: {output.error.strerror}")
+                return code or UNWRITTEN
+    return code
+
+
+def _caught(words: list[str]) -> int:
     try:
         return _main(words)
     except CommandError as error:
@@ -192,7 +207,7 @@ def exit_code(error: RunError) -> int:
     if isinstance(error, SkillInterrupted):
         return 128 + signal.SIGINT
     if isinstance(error, SkillKilled):
-        return KILLED
+        return error.result.exit_code or KILLED
     return error.result.exit_code or REFUSED  # a run whose input broke off fails whatever its tool said
 
 

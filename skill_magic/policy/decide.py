@@ -108,7 +108,9 @@ def evaluate(
     judge = judge or Judge(host, home_project=settings.allow_home_project)
     draft = plan.draft(bounds.tightened(skill, settings), request, host)
     spec = bounds.bounded(draft.spec, settings)
-    spec, unguarded = _placed(spec, skill, host, grants, judge)
+    unguarded: tuple[Violation, ...] = ()
+    if not policy.refuses_mounts(spec, host, settings, judge):  # a walk through a whole home takes seconds
+        spec, unguarded = _placed(spec, skill, host, grants, judge)
     spec = replace(spec, grants=grants)
     judged = policy.check(spec, host, grants=grants, settings=settings, judge=judge)
     secrets = redact.spec_secrets(spec, host)

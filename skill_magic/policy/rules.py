@@ -79,6 +79,12 @@ def check(
     return _standing(context, (each for rule in RULES for each in rule(context)), grants)
 
 
+def refuses_mounts(spec: RunSpec, host: Host, settings: Settings, judge: Judge) -> bool:
+    """Whether a mount is refused whatever is guarded in it, so that nothing needs to be looked for there."""
+    found = policy_mounts.sources(Context(spec, host, settings, judge))
+    return any(each.kind == "refused" and not each.liftable for each in found)
+
+
 def check_image(
     spec: RunSpec,
     image: ImageFacts,
