@@ -23,7 +23,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .findings import LISTING, told, without_offer
 from .foreign import line
@@ -52,6 +52,12 @@ __all__ = [
 ]
 
 
+def _restored(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
+
 class SkillError(Exception):
     """Base of all errors of this package.
 
@@ -67,6 +73,10 @@ class SkillError(Exception):
         self.message = "\n".join(map(line, (message, *more)))
         super().__init__(self.message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Whole, whatever arguments a class asks for: an executor sends errors from one process to another.
+        return _restored, (type(self), self.args), self.__dict__
 
     def lines(self) -> list[str]:
         """The error as the few lines that a person reads, hint last."""

@@ -249,3 +249,20 @@ def test_a_link_in_the_way_of_the_grants(host: Host) -> None:
     with pytest.raises(SpecError) as caught:
         evaluate(make_skill(home), Request("t"), home, settings=Settings(allow_home_project=True))
     assert codes(caught.value.violations) == ["own-directory"]
+
+
+@pytest.mark.parametrize("where", ["home", "shared"])
+def test_a_directory_that_is_refused_is_not_walked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A whole home has many files; the refusal does not depend on them."""
+    host = make_host(tmp_path)
+    host = replace(host, directory=host.home if where == "home" else Path("/tmp"))
+
+    def walked(*_: object, **__: object) -> None:
+        raise AssertionError("it was walked through")
+
+    monkeypatch.setattr("skill_magic.mounts.guards.walk", walked)
+    decision = evaluate(make_skill(host), Request("t"), host)
+    assert decision.verdict == "deny"
+    assert {each.code for each in decision.violations} <= {"mount-home", "mount-system"}
