@@ -142,6 +142,7 @@ class _Tap:
     """A view in front of the view: remembers what a handle is asked for."""
 
     KEPT = 1 << 20  # bytes of output that `logs` can show
+    EACH = 128  # that a chunk counts for beside its data: what holds it in memory
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -161,9 +162,9 @@ class _Tap:
         elif isinstance(event, Output):
             with self._lock:
                 self._chunks.append((event.stream, event.data))
-                self._size += len(event.data)
+                self._size += len(event.data) + self.EACH
                 while self._size > self.KEPT and len(self._chunks) > 1:
-                    self._size -= len(self._chunks.popleft()[1])
+                    self._size -= len(self._chunks.popleft()[1]) + self.EACH
         self._view.event(event)
 
     def tick(self) -> None:

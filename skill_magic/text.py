@@ -41,6 +41,7 @@ _DROPPED = re.compile(
     "|\x1b[0-OQ-WYZ\\\\`-~]|\x1b[ -/]{1,62}(?:[0-~]|(?=\x1b))|\x1b(?=\x1b)"
     "|(?:\x1b[]P^_X]|[\x90\x98\x9d-\x9f])[^\x07\x18\x1a\x1b\x9c\n]{0,250}(?:[\x07\x18\x1a\x9c]|\x1b\\\\)){1,1000}"
 )
+_ESCAPES = re.compile("\x1b+")
 _STRING_END = re.compile("[\x07\x18\x1a\x1b\x9c\n]")
 _CSI_BODY = re.compile("[ -?]*")
 _CSI_LIMIT = 64
@@ -105,13 +106,15 @@ class Sanitizer:
 
     def _in_escape(self, text: str, at: int, out: list[str]) -> int:
         character = text[at]
+        if character == "\x1b" and (many := _ESCAPES.match(text, at)) is not None:
+            return many.end()  # of many only the last one begins something
         if character == "[":
             self._enter("csi")
         elif character in _STRINGS:
             self._enter("string")
         elif " " <= character <= "/":
             self._enter("charset")
-        elif character != "\x1b":
+        else:
             self._enter("text")
             if not "0" <= character <= "~":
                 return at  # not part of a sequence: text, or another control

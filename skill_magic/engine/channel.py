@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel"]
 
-LIMIT = 4 << 20
-"""Bytes of output that wait at most before the tool has to."""
+LIMIT = 1 << 20
+"""Bytes of output that wait at most before the tool has to. What waits when a run is stopped is still shown, and the
+end of the run with it: that must not take long, whatever it costs to show."""
+
+EVENT = 256
+"""Bytes that an output counts for beside its data: what holds it in memory."""
 
 MERGE = 1 << 16
 """Output that waits is joined up to this many bytes: a million short lines become some thousand events."""
@@ -29,11 +33,21 @@ PATIENCE = 0.25
 """Seconds without a reader, once the run is being stopped, after which output is dropped and counted."""
 
 
+class _Growing:
+    """Output that waits, and to which more of its stream may be joined."""
+
+    __slots__ = ("data", "stream")
+
+    def __init__(self, event: Output) -> None:
+        self.stream = event.stream
+        self.data = bytearray(event.data)
+
+
 class Channel:
     """A queue with one writer side and one reader side, each of any number of threads."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | _Growing] = deque()
         self._waiting = 0  # bytes
         self._dropped = 0  # bytes
         self._changed = threading.Condition()
@@ -54,12 +68,13 @@ class Channel:
             if self._waiting >= LIMIT and not self._room():
                 self._dropped += len(event.data)
                 return
-            self._waiting += len(event.data)
             last = self._events[-1] if self._events else None
-            if isinstance(last, Output) and last.stream == event.stream and len(last.data) < MERGE:
-                self._events[-1] = Output(event.stream, last.data + event.data)
+            if isinstance(last, _Growing) and last.stream == event.stream and len(last.data) < MERGE:
+                last.data += event.data
+                self._waiting += len(event.data)
             else:
-                self._append(event)
+                self._waiting += len(event.data) + EVENT
+                self._append(_Growing(event))
 
     def close(self, error: BaseException | None = None) -> None:
         """No more events; the reader gets those that wait, then ``error``. Only the first call counts."""
@@ -101,9 +116,10 @@ class Channel:
                 self._changed.wait(left)
             event = self._events.popleft()
             self._nobody = False
-            if isinstance(event, Output):
-                self._waiting -= len(event.data)
+            if isinstance(event, _Growing):
+                self._waiting -= len(event.data) + EVENT
                 self._changed.notify_all()
+                return Output(event.stream, bytes(event.data))
             return event
 
     @property
@@ -123,7 +139,7 @@ class Channel:
             return None
         return Note(f"{self._dropped:,} bytes of output were dropped while the run was being stopped")
 
-    def _append(self, event: Event) -> None:
+    def _append(self, event: Event | _Growing) -> None:
         self._events.append(event)
         self._changed.notify_all()
 

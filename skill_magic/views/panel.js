@@ -6,6 +6,7 @@
 
 const LINES = 500; // kept; as in panel_state.py. Four times as many while somebody reads further up
 const DRAWN = 60; // of those, while the pane follows its tail: what is laid out but not seen costs the tool its processor
+const WIDTH = 2000; // characters of one line; as in panel_state.py
 const SPANS = 64; // coloured pieces in one line; what follows them is one plain piece
 const POINTS = 240;
 const PATIENCE = 2000; // milliseconds until a second Stop, which kills, is offered
@@ -51,8 +52,10 @@ class Run {
     for (const view of this.views) view.drop(dropped);
   }
 
-  #put(row, changed) {
-    const number = row[0];
+  #put([number, stream, text, hidden], changed) {
+    // The kernel's side cuts a line as well; a browser must not stand still for what another version sends.
+    const more = Math.max(0, text.length - WIDTH);
+    const row = [number, stream, more ? text.slice(0, WIDTH) : text, hidden + more];
     let at = this.lines.length;
     while (at > 0 && this.lines[at - 1][0] >= number) at -= 1;
     const known = this.lines[at]?.[0] === number;

@@ -468,6 +468,40 @@ def test_flood_is_bounded_in_traffic_and_the_click_is_answered(page: Notebook) -
     assert answered(page) < 0.5 * pace()
 
 
+LONG = """
+view, sent = PanelView(), []
+pieces = [b"x" * (1 << 20), b"\\x1b[31mx\\x1b[0m" * 100_000, "a\u0301\u200d".encode() * 200_000, b"\\rx" * 500_000]
+def hostile(elapsed):
+    yield from (Output("stdout", piece) for piece in pieces)
+    yield Output("stdout", b"\\nend %.1f\\n" % elapsed)
+    if view._widget is not None and not sent:  # and what no version of the kernel's side sends
+        sent.append(True)
+        number = 10_000_000
+        for text in ("y" * (1 << 20), "\\x1b[31mx\\x1b[0m" * 100_000, "\\x1b[" + "1;" * 500_000 + "mx"):
+            number += 1
+            view._widget.send({"lines": [[number, "stdout", text, 0]]})
+show(hostile, 60, view=view)
+"""
+LONGEST = """() => {
+    window.longest = 0;
+    new PerformanceObserver(list => {
+        for (const task of list.getEntries()) window.longest = Math.max(window.longest, task.duration);
+    }).observe({type: "longtask"});
+}"""
+
+
+def test_lines_without_end_and_colours_without_number_do_not_stop_the_browser(page: Notebook) -> None:
+    page.page.evaluate(LONGEST)
+    begun(page, LONG)
+    log = page.panel(1).get_by_role("log")
+    expect(log).to_contain_text("yyy", timeout=20_000)
+    page.page.wait_for_timeout(5000)
+    assert log.evaluate("pane => Math.max(...[...pane.children].map(row => row.textContent.length))") < 2100
+    assert log.evaluate("pane => Math.max(...[...pane.children].map(row => row.children.length))") < 70
+    assert page.page.evaluate("window.longest") < 1500  # a line of a hundred thousand spans takes much longer
+    assert answered(page) < 1.0
+
+
 def test_panel_says_that_its_kernel_is_gone(notebook: Callable[..., Notebook]) -> None:
     page = notebook(FEED + SOME + "import os; threading.Timer(3, os._exit, [1]).start(); show(some, 60)")
     page.start(0)

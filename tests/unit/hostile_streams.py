@@ -21,6 +21,7 @@ PATTERNS: dict[str, bytes] = {
     "OSC that never ends, many": b"\x1b]0;",
     "ESC": b"\x1b",
     "ESC [": b"\x1b[",
+    "strings broken off by ESC ESC": b"\x1b]x\x1b\x1b",
     "ESC (": b"\x1b(",
     "ESC 7": b"\x1b7",
     "DCS": b"\x1bPx\x1b\\",
