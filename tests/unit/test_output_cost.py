@@ -96,8 +96,11 @@ def cost(work: Callable[[bytes], None], data: bytes) -> float:
 @pytest.mark.parametrize("work", PATHS, ids=lambda work: work.__name__)
 @pytest.mark.parametrize("name", NAMES)
 def test_cost_grows_with_the_length(name: str, work: Callable[[bytes], None]) -> None:
-    small, large = cost(work, stream(name, SMALL)), cost(work, stream(name, LARGE))
-    # Eight times the bytes: 64 times the time would be quadratic. What is below 50 ms says nothing of growth.
+    for _ in range(3):  # another process may take the processor in the middle of one
+        small, large = cost(work, stream(name, SMALL)), cost(work, stream(name, LARGE))
+        # Eight times the bytes: 64 times the time would be quadratic. What is below 50 ms says nothing of growth.
+        if large < max(24 * small, 0.05):
+            break
     assert large < max(24 * small, 0.05), (small, large)
     assert large < 5.0
 
