@@ -10,8 +10,9 @@ import os
 import stat
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .policy.protected_later import FIXED, bare_repository, why
@@ -55,17 +56,17 @@ def writable(spec: RunSpec) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def out_of_reach(spec: RunSpec) -> frozenset[str]:
-    """The host paths that are mounted read-only over themselves, and nowhere else read-write."""
+def out_of_reach(spec: RunSpec) -> dict[str, tuple[int, int] | None]:
+    """The host paths that are mounted read-only over themselves, and nowhere else read-write, with what stood there."""
     written = [
         each.source for each in spec.mounts if each.kind == "bind" and not each.ours and not each.read_only
     ]
-    return frozenset(
-        each.source
+    return {
+        each.source: each.identity
         for each in spec.mounts
         if each.kind == "bind" and each.ours and each.read_only and each.source
         if not any(_in(source, each.source) for source in written if source)
-    )
+    }
 
 
 def _in(path: str, tree: str) -> bool:
@@ -75,7 +76,8 @@ def _in(path: str, tree: str) -> bool:
 class Look:
     """What was found below ``roots``.
 
-    :param skip: folders that are not looked into.
+    :param skip: folders that are not looked into, with the (device, inode) that each is guarded as. Another one in its
+        place was moved there by the run.
     :param since: nanoseconds since the epoch; where it is given every file is looked at, and those changed later
         are counted and searched for bits that give their owner's rights away.
     :param known: folders of an earlier look: the fixed names in them are looked at even where a bound is hit.
@@ -87,7 +89,7 @@ class Look:
         self,
         roots: Iterable[str],
         *,
-        skip: frozenset[str] = frozenset(),
+        skip: Mapping[str, tuple[int, int] | None] = MappingProxyType({}),
         since: int | None = None,
         known: Iterable[str] = (),
         apart: frozenset[str] = frozenset(),
@@ -167,7 +169,8 @@ class Look:
         if reason is not None:
             self.named[path] = (facts_of(found), reason)
         if is_folder:
-            if path not in self._skip:
+            guarded = self._skip.get(path, ())
+            if guarded not in (None, (found.st_dev, found.st_ino)):
                 self.folders[path] = found.st_mode
                 self._waiting.append((path, group or (entry.name if entry.name in self._apart else "")))
         elif self._since is not None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, EngineLost
 from ..events import Finished, Note, Output, Started
-from . import image_links, images, passwd, session
+from . import image_links, images, neighbours, passwd, session
 from .channel import Channel
 from .ending import exit_code_of, finished, seconds
 from .failures import explain, translate, unknown_user, without_values
@@ -202,9 +202,11 @@ class Life:
                 if apart:
                     feed = Attachment(self.engine.api, self.container, stdin=True, output=False)
                     self._streams.append(feed)
-            with self._starting("start"):
-                self.engine.api.start(self.container)
-            recheck(self.spec, started=True)
+            with neighbours.held(self.engine, self.spec, self.host):
+                recheck(self.spec)
+                with self._starting("start"):
+                    self.engine.api.start(self.container)
+                recheck(self.spec, started=True)
             self.started = time.monotonic()
             self.running.set()
             self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time()))

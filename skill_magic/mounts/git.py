@@ -19,6 +19,10 @@ MOST_SUBMODULES = 64
 MOST_HOOKS = 200
 """Entries of a folder of hooks that are looked at; git knows some thirty hooks."""
 
+MOST_LINES = 1000
+MOST_WORDS = 20
+"""Lines of a file of settings, and words of a value, that may name a program."""
+
 _SECTION = re.compile(r"\[[^\]]*\]")
 _QUOTED = re.compile(r'"([^"]*)"')
 
@@ -51,13 +55,23 @@ def pointed(pointer: str) -> Iterator[str]:
                     yield from _hooks(_clean(base, hooks))
             for included in _settings(settings, "path"):
                 yield _clean(directory, included)
+            yield from _programs(settings, os.path.dirname(pointer))
 
 
 def _hooks(folder: str) -> Iterator[str]:
     """The folder, and the links in it: a hook is often kept among a project's scripts."""
     yield folder
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
         yield from (entry.path for entry in itertools.islice(entries, MOST_HOOKS) if entry.is_symlink())
+
+
+def _programs(settings: str, base: str) -> Iterator[str]:
+    """The files of the work tree that a command in the settings names: filters, a monitor, an editor, aliases."""
+    for line in _lines(settings)[:MOST_LINES]:
+        for word in line.partition("=")[2].replace('"', " ").split()[:MOST_WORDS]:
+            place = _clean(base, word.lstrip("!"))
+            if below(place, base) and os.path.isfile(place):
+                yield place
 
 
 def _clean(base: str, path: str) -> str:
@@ -89,7 +103,7 @@ def _lines(path: str) -> list[str]:
     up."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in a path that a file of git's named
         return []
     try:
         regular = stat.S_ISREG(os.fstat(handle).st_mode)
@@ -98,4 +112,5 @@ def _lines(path: str) -> list[str]:
         return []
     finally:
         os.close(handle)
-    return [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
+    # What a NUL is in is no path.
+    return [line.strip() for line in data.decode("utf-8", "replace").splitlines() if "\0" not in line]

@@ -43,7 +43,24 @@ _BARE = (
     "worktrees",
     "modules",
 )
-_ENVIRONMENT = ("pyvenv.cfg", "conda-meta", "bin", "Scripts", "lib", "lib64", "Lib", "libexec", "etc", "sbin")
+_ENVIRONMENT = (
+    "pyvenv.cfg",
+    "conda-meta",
+    "bin",
+    "condabin",
+    "Scripts",
+    "lib",
+    "lib64",
+    "Lib",
+    "libexec",
+    "etc",
+    "sbin",
+    "share",
+    "ssl",
+    "plugins",
+    "opt",
+    "Library",
+)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from typing import Literal
 
 from ..errors import SkillError
 from ..host import Host
-from ..policy.paths import Judge, identity, resolve
+from ..policy.paths import Judge, identity, mount_points, mounted_below, resolve
 from ..policy.protected import below
 from ..policy.protected_later import CACHES
 from ..spec import Mount, RunSpec
@@ -75,6 +75,7 @@ def complete(
     others = frozenset(taken)
     made: list[Mount] = []
     guards = 0
+    points = mount_points()
     for mount in mounts:
         made.append(mount)
         if mount.kind != "bind" or mount.source is None or not os.path.isdir(mount.source):
@@ -85,7 +86,7 @@ def complete(
             taken.add(guard.target)
             made.append(guard)
             guards += 1
-            _bounded(mount.source, guard, guards)
+            _bounded(mount.source, guard, guards, points)
     return tuple(made)
 
 
@@ -100,10 +101,20 @@ def _covered(guard: Mount, mount: Mount, targets: frozenset[str]) -> bool:
     return False
 
 
-def _bounded(source: str, guard: Mount, count: int) -> None:
+def _bounded(source: str, guard: Mount, count: int, points: tuple[str, ...]) -> None:
     """:raises GuardsError: the engine would not take the guard."""
     if count > MOST_GUARDS:
         raise GuardsError(source, MANY)
+    if (
+        guard.kind == "bind"
+        and guard.read_only
+        and guard.source
+        and (inner := mounted_below(guard.source, points))
+    ):
+        shown = os.fsencode(os.path.relpath(inner, source)).decode("utf-8", "replace")
+        raise GuardsError(
+            source, f"Another file system is mounted at {shown}, where read-only has no effect."
+        )
     try:
         guard.target.encode()
     except UnicodeEncodeError:
@@ -281,6 +292,11 @@ def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
         for name in (*PROJECT_CODE, *MANIFESTS, ".gitmodules"):
             yield os.path.join(root, name)
         yield from git_directories(root)
+    # The folder may be a part of a repository, whose own hooks and settings can lie in it.
+    for folder in Path(source).parents:
+        if os.path.lexists(folder / ".git"):
+            yield from pointed(str(folder / ".git"))
+            break
     for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
         yield str(file)
 

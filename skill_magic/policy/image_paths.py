@@ -15,7 +15,7 @@ from .protected import below, clean
 
 KERNEL = ("/proc", "/sys", "/dev")
 
-ENGINE = ("/etc", "/sbin")
+ENGINE = ("/etc", "/sbin", "/usr/sbin")
 """Directories in which the engine puts files of its own: hosts, hostname, resolv.conf; its init program."""
 
 MOST_VOLUMES = 64

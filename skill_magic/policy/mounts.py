@@ -12,7 +12,7 @@ from ..mounts.mounts import WORKDIR
 from ..spec import Mount, RunSpec
 from . import redact
 from .context import Context
-from .paths import Hit, file_type, resolve, socket_in
+from .paths import Hit, file_type, mount_points, mounted_below, resolve, socket_in
 from .protected import below, clean
 
 MOST_MOUNTS = 256
@@ -75,6 +75,18 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
             "The engine runs on another machine, so this path names that machine's files.",
             "Use a local engine, or",
             grant="remote-mounts",
+        )
+    if (
+        mount.read_only
+        and context.spec.origin == "project"
+        and (below_it := mounted_below(source, mount_points()))
+    ):
+        yield context.violation(
+            "mount-below",
+            where,
+            shown,
+            f"Another file system is mounted in it ({context.path(mount, below_it)}), where read-only has no effect.",
+            "Mount a folder of one file system.",
         )
     kind = file_type(source)
     if kind == "special":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -266,6 +267,23 @@ def socket_in(path: str) -> str | None:
     except OSError:
         pass  # what we cannot list, the caller could not give away either
     return None
+
+
+def mount_points() -> tuple[str, ...]:
+    """Where file systems are mounted on this machine, as this process sees it."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            points = [line.split(" ", 5)[4] for line in lines]
+    except (OSError, IndexError):
+        return ()  # no Linux: the engine has files of its own
+    return tuple(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point) for point in points)
+
+
+def mounted_below(path: str, points: Iterable[str]) -> str | None:
+    """Another file system of ``points`` that is mounted below ``path``, if there is one; a read-only mount does not
+    reach it."""
+    inside = path.rstrip("/") + "/"
+    return next((point for point in points if point.startswith(inside)), None)
 
 
 def file_type(path: str) -> Literal["directory", "file", "missing", "unreadable", "special"]:

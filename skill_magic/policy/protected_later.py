@@ -59,11 +59,13 @@ GROUPS = (
         "hooks and workflows named there are run",
         """.husky .githooks .pre-commit-config.yaml .pre-commit-hooks.yaml lefthook.yml .lefthook.yml .lefthook
         .github .gitlab-ci.yml .circleci .travis.yml .drone.yml .woodpecker .woodpecker.yml azure-pipelines.yml
-        bitbucket-pipelines.yml appveyor.yml cloudbuild.yaml jenkinsfile .lintstagedrc""",
+        bitbucket-pipelines.yml appveyor.yml cloudbuild.yaml jenkinsfile .lintstagedrc .lintstagedrc.json
+        .lintstagedrc.yaml .dvc ansible.cfg""",
     ),
     _group(
         "a shell or an environment manager obeys it",
-        """.envrc .env .env.local .mise.toml mise.toml .mise .mise.local.toml mise.local.toml .tool-versions .asdfrc
+        """.envrc .env .env.local .flaskenv .mise.toml mise.toml .mise .mise.local.toml mise.local.toml
+        .tool-versions .asdfrc
         .python-version .ruby-version .node-version .nvmrc .sdkmanrc .autoenv .autoenv.zsh .condarc .mambarc
         .bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin
         .kshrc .inputrc .xprofile .xinitrc""",
@@ -71,14 +73,14 @@ GROUPS = (
     _group(
         "Python or Jupyter runs it at its start",
         """sitecustomize.py usercustomize.py sitecustomize usercustomize ipython_config.py ipython_kernel_config.py
-        .pdbrc .pythonrc .pythonrc.py .pythonstartup .jupyter .ipython .pypirc pip.conf jupyter_config.py
-        jupyter_config.json""",
+        .ropeproject .streamlit .pdbrc .pythonrc .pythonrc.py .pythonstartup .jupyter .ipython .pypirc pip.conf
+        jupyter_config.py jupyter_config.json""",
     ),
     _group(
         "R, Julia, Octave or another interpreter runs it at its start",
         """.rprofile .renviron .rprofile.site rprofile.site renviron.site .radian_profile startup.jl .juliarc.jl
         localpreferences.toml .octaverc startup.m matlabrc.m .irbrc .pryrc .sparkrc .ghci .sqliterc .psqlrc .duckdbrc
-        .gnuplot .maximarc .sage .pariinit finish.m profile.do autoexec.sas _targets.r""",
+        .lintr .luacheckrc .gnuplot .maximarc .sage .pariinit finish.m profile.do autoexec.sas _targets.r""",
     ),
     _group("R restores it at its start and runs the .First in it", ".rdata", guard=False),
     _group("programs take the folder around it for an environment", "pyvenv.cfg conda-meta", guard=False),
@@ -94,7 +96,10 @@ GROUPS = (
         fabfile.py dodo.py sconstruct wscript conda.yaml environment.yml environment.yaml pixi.toml package.json
         deno.json build.rs configure cmakelists.txt .justfile justfile makefile gnumakefile rakefile gruntfile.js
         gulpfile.js snakefile nextflow.config dvc.yaml taskfile.yml taskfile.yaml taskfile.dist.yml vite.config.js
-        vite.config.ts webpack.config.js jest.config.js .eslintrc.js eslint.config.js prettier.config.js
+        vite.config.ts webpack.config.js jest.config.js
+        .eslintrc .eslintrc.json .eslintrc.yml .eslintrc.yaml .eslintrc.js eslint.config.js prettier.config.js
+        .prettierrc .prettierrc.json .prettierrc.yaml .prettierrc.yml .babelrc .babelrc.json .stylelintrc
+        .stylelintrc.json .rubocop.yml .ycm_extra_conf.py .clangd
         .prettierrc.js babel.config.js postcss.config.js rollup.config.js renv.lock procfile vagrantfile
         dockerfile compose.yaml compose.yml docker-compose.yml docker-compose.yaml flake.nix shell.nix default.nix
         project.toml manifest.toml juliaproject.toml juliamanifest.toml conf.py mkdocs.yml _quarto.yml _quarto.yaml

@@ -30,6 +30,7 @@ FILES = {
     "test_probes_later.py": 20,
     "test_probes_guards.py": 10,
     "test_probes_ways.py": 5,
+    "test_probes_neighbours.py": 8,
     "test_reaper.py": 15,
     "test_lifecycle.py": 15,
     "test_run_stop.py": 5,

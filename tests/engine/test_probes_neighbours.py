@@ -1,0 +1,212 @@
+"""Live probes: runs beside one another, and what lies around the mounted folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import skill_magic
+from skill_magic.background import Handle
+from skill_magic.engine import Engine, neighbours
+from skill_magic.errors import EngineError
+
+from .probes import TRIES, Project, codes, docker
+
+pytestmark = pytest.mark.engine
+
+SLEEPS = "import time; print('ready', flush=True); time.sleep(60)"
+
+
+def paused(handle: Handle) -> bool:
+    return docker("inspect", "-f", "{{.State.Paused}}", handle.name) == "true"
+
+
+@pytest.fixture
+def beside(project: Project) -> Iterator[Handle]:
+    """A run that goes on in the project's directory."""
+    project.write()
+    handle = skill_magic.start("x", ["-c", SLEEPS], directory=project.path)
+    until = time.monotonic() + 20
+    while "ready" not in str(handle.logs()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    yield handle
+    handle.stop()
+    handle.stop()
+    handle.wait(20) if handle.state == "finished" else None
+    while not handle.done:
+        time.sleep(0.05)
+
+
+def test_a_run_that_can_write_there_stands_still_while_another_starts(
+    project: Project, beside: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot swap a folder for a link between the look at a path and the engine's."""
+    seen: list[bool] = []
+    from docker.api.container import ContainerApiMixin
+
+    start = ContainerApiMixin.start
+
+    def watched(self: Any, container: str, *args: Any, **options: Any) -> Any:
+        seen.append(paused(beside))
+        return start(self, container, *args, **options)
+
+    monkeypatch.setattr(ContainerApiMixin, "start", watched)
+    result = project.run("print('second')")
+    assert result.stdout == "second\n"
+    assert seen == [True]
+    assert not paused(beside)
+    assert beside.state == "running"
+
+
+def test_a_run_elsewhere_goes_on(
+    project: Project, beside: Handle, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    asked: list[str] = []
+    pause = neighbours._pause
+
+    def watched(engine: Engine, container: str) -> bool:
+        asked.append(container)
+        return pause(engine, container)
+
+    monkeypatch.setattr(neighbours, "_pause", watched)
+    other = Project(tmp_path / "elsewhere")
+    other.path.mkdir()
+    other.write()
+    assert other.run("print(1)").ok
+    assert asked == []
+
+
+def test_what_cannot_be_paused_refuses_the_start(
+    project: Project, beside: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(engine: Engine, container: str) -> bool:
+        raise EngineError("another run can write to this directory and cannot be paused", "Wait.")
+
+    monkeypatch.setattr(neighbours, "_pause", refused)
+    with pytest.raises(EngineError, match="cannot be paused"):
+        project.run("print('must not run')")
+    assert not paused(beside)
+
+
+def test_starts_in_one_directory_come_one_after_the_other(project: Project) -> None:
+    project.write()
+    results: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(project.run("print('done')"))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [result.stdout for result in results] == ["done\n"] * 4
+
+
+def test_a_guarded_cache_that_was_moved_away_is_looked_at(project: Project) -> None:
+    """Its folder is another one's, so what lies in it is counted, told, and loses its bits."""
+    project.write()
+    (project.path / "pkg/__pycache__").mkdir(parents=True)
+    (project.path / "pkg/mod.py").write_text("x = 1\n")
+    result = project.run(
+        "import os, shutil\n"
+        "os.rename('pkg', 'old'); os.makedirs('pkg/__pycache__'); shutil.copy('old/mod.py', 'pkg')\n"
+        "shutil.copy('/bin/sh', 'pkg/__pycache__/su'); os.chmod('pkg/__pycache__/su', 0o4755)\n"
+    )
+    assert result.ok, result.stderr
+    left = (project.path / "pkg/__pycache__/su").stat()
+    assert not left.st_mode & stat.S_ISUID
+    assert any("pkg/__pycache__/su" in note for note in result.notes), result.notes
+
+
+def git(folder: Any, *words: str) -> None:
+    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_folder_of_a_repository_keeps_its_hooks_and_settings(project: Project) -> None:
+    """The notebook lies in a part of the repository; what the repository runs lies in it."""
+    project.write()
+    for name in ("hooks/pre-commit", "scripts/merge.sh", "tools/fs.sh", "settings"):
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text("theirs\n")
+    around = project.path.parent
+    inner = project.path.name
+    git(around, "init", "-q")
+    git(around, "config", "core.hooksPath", f"{inner}/hooks")
+    git(around, "config", "include.path", f"../{inner}/settings")
+    git(around, "config", "core.fsmonitor", f"{inner}/tools/fs.sh")
+    git(around, "config", "filter.x.clean", f"sh {inner}/scripts/merge.sh %f")
+    names = ("hooks/pre-commit", "settings", "tools/fs.sh", "scripts/merge.sh")
+    found = project.attempts(
+        "\n".join(f"attempt({name!r}, lambda: open({name!r}, 'w').close())" for name in names)
+    )
+    assert set(found.values()) == {"EROFS"}, found
+    assert {(project.path / name).read_text() for name in names} == {"theirs\n"}
+
+
+@pytest.mark.parametrize("text", [b"gitdir: \0x\n", b"gitdir: a\0b\n", b"\0"])
+def test_a_nul_in_a_pointer_of_git_is_no_error(project: Project, text: bytes) -> None:
+    project.write()
+    (project.path / ".git").write_bytes(text)
+    assert project.run("print(1)").ok
+
+
+def test_an_environment_as_the_notebooks_directory(project: Project) -> None:
+    project.write()
+    (project.path / "pyvenv.cfg").touch()
+    (project.path / "share/jupyter/kernels/python3").mkdir(parents=True)
+    (project.path / "share/jupyter/kernels/python3/kernel.json").write_text("{}")
+    found = project.attempts(
+        "attempt('kernel', lambda: open('share/jupyter/kernels/python3/kernel.json', 'w').close())"
+    )
+    assert found == {"kernel": "EROFS"}, TRIES
+    assert os.path.getsize(project.path / "share/jupyter/kernels/python3/kernel.json") == 2
+
+
+@pytest.fixture
+def disk(project: Project) -> Iterator[Any]:
+    """Mounts another file system in the project: ``disk(path)``."""
+    assert os.getuid() == 0, "to mount takes root"
+    made: list[str] = []
+
+    def mount(path: Any) -> None:
+        path.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(path)], check=True)
+        made.append(str(path))
+
+    yield mount
+    for path in made:
+        subprocess.run(["umount", path], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("place", "line", "code"),
+    [
+        ("data/disk", 'volumes = ["./data:/data:ro"]', "mount-below"),
+        ("data/de ep/disk", 'volumes = ["./data:/data:ro"]', "mount-below"),
+        (".venv/lib", "", "mount-guards"),
+        ("sub/.git/objects", "", "mount-guards"),
+    ],
+)
+def test_read_only_reaches_no_file_system_below(
+    project: Project, disk: Any, place: str, line: str, code: str
+) -> None:
+    """The engine's read-only is of one mount; what is mounted in it would stay writable."""
+    project.write(line)
+    disk(project.path / place)
+    assert code in codes(project.refusal())
+    assert list((project.path / place).iterdir()) == []
+
+
+@pytest.mark.root
+def test_a_file_system_in_a_folder_that_may_be_written_is_there(project: Project, disk: Any) -> None:
+    project.write()
+    disk(project.path / "disk")
+    assert project.run("open('disk/x', 'w').close()").ok
