@@ -16,6 +16,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -84,10 +85,26 @@ def complete(
             if guard.target in taken or _covered(guard, mount, others):
                 continue
             taken.add(guard.target)
+            guard = _named(guard, mounts)
             made.append(guard)
             guards += 1
             _bounded(mount.source, guard, guards, points)
     return tuple(made)
+
+
+def _named(guard: Mount, mounts: Iterable[Mount]) -> Mount:
+    """The guard with the names of all variables that its path was made from: a folder that one mount has by a variable
+    lies in another one as well."""
+    path = guard.source if guard.kind == "bind" and guard.source else guard.declared
+    names = dict.fromkeys(guard.names)
+    targets = dict.fromkeys(guard.target_names or ())
+    for mount in mounts:
+        if mount.names and mount.source and below(path, mount.source):
+            names |= dict.fromkeys(mount.names)
+            targets |= dict.fromkeys(mount.names)
+    if guard.target_names is None:
+        return replace(guard, names=tuple(names))
+    return replace(guard, names=tuple(names), target_names=tuple(targets))
 
 
 def _covered(guard: Mount, mount: Mount, targets: frozenset[str]) -> bool:

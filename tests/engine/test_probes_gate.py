@@ -73,7 +73,12 @@ class Tamperer:
                 while len(body) < int(fields.get(b"content-length", b"0")):
                     body += stream.read(int(fields[b"content-length"]) - len(body)) or b""
                 self.asked.append(first.decode().split(" HTTP")[0])
-                if first.startswith(b"POST") and b"/containers/create" in first:
+                # A container that is made to look into its image is never started.
+                if (
+                    first.startswith(b"POST")
+                    and b"/containers/create" in first
+                    and b"skill-look-" not in first
+                ):
                     asked = json.loads(body)
                     self.change(asked)
                     self.changed += 1

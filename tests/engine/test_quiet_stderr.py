@@ -75,9 +75,15 @@ def test_a_run_that_ends_well_says_nothing(command: list[str], tmp_path: Path) -
 
 def test_with_standard_input(command: list[str], tmp_path: Path) -> None:
     assert (
-        stderr(command, tmp_path, *python("print(len(input()))"), code=0, stdin=b"x" * 200_000 + b"\n") == ""
+        stderr(command, tmp_path, "-i", *python("print(len(input()))"), code=0, stdin=b"x" * 200_000 + b"\n")
+        == ""
     )
-    assert stderr(command, tmp_path, *python("print(1)"), code=0, stdin=b"nobody reads\n" * 100_000) == ""
+    assert (
+        stderr(
+            command, tmp_path, "--no-stdin", *python("print(1)"), code=0, stdin=b"nobody reads\n" * 100_000
+        )
+        == ""
+    )
 
 
 def test_a_tool_that_fails(command: list[str], tmp_path: Path) -> None:
