@@ -108,7 +108,7 @@ def _can_write(entry: Mapping[str, Any], sources: set[str]) -> bool:
 
 
 def _pause(engine: Engine, container: str) -> bool:
-    """Whether it stands still by our doing; not where it has ended, or is paused by somebody already."""
+    """Whether it stands still by our doing; not where it has ended meanwhile, or somebody else has paused it."""
     import docker.errors
 
     with translate("pause a run beside"):
@@ -117,13 +117,24 @@ def _pause(engine: Engine, container: str) -> bool:
         except docker.errors.NotFound:
             return False
         except docker.errors.APIError as error:
-            if error.status_code != 409 and "not running" not in str(error).lower():
-                raise EngineError(
-                    "another run can write to this directory and cannot be paused for the start of this one",
-                    "Wait until it has ended, or stop it.",
-                ) from error
-            return False
+            if _still(engine, container):
+                return False
+            raise EngineError(
+                "another run can write to this directory and cannot be paused for the start of this one",
+                "Wait until it has ended, or stop it.",
+            ) from error
     return True
+
+
+def _still(engine: Engine, container: str) -> bool:
+    """Whether a container does nothing: it has ended, is gone, or stands still already."""
+    import docker.errors
+
+    try:
+        state: Mapping[str, Any] = engine.api.inspect_container(container)["State"]
+    except docker.errors.NotFound:
+        return True
+    return bool(state.get("Paused")) or not state.get("Running")
 
 
 def _go_on(engine: Engine, container: str) -> None:

@@ -173,9 +173,13 @@ def test_a_quick_run_leaves_its_card_only(notebook: Open) -> None:
             if (document.querySelector('.skill-magic-panel')) window.panelled = true;
         }).observe(document.body, {childList: true, subtree: true})"""
     )
-    page.run(1)
-    expect(page.output(1)).to_contain_text("42")
-    expect(page.output(1)).to_contain_text("finished")
+    for _ in range(3):  # on a busy machine even this one can take the half second after which a panel comes
+        page.page.evaluate("window.panelled = false")
+        page.run(1)
+        expect(page.output(1)).to_contain_text("42")
+        expect(page.output(1)).to_contain_text("finished")
+        if not page.page.evaluate("window.panelled"):
+            break
     assert not page.page.evaluate("window.panelled")
 
 
