@@ -103,7 +103,8 @@ def test_the_engines_own_statistics_where_the_group_is_out_of_sight(
     cpu, peak = (float(word) for word in text.split())
     assert samples, "the engine sends one a second"
     assert samples[-1].memory_peak == pytest.approx(peak, rel=0.05)
-    assert cpu * 0.5 < samples[-1].cpu_seconds <= cpu, "once a second: the last one is missed"
+    # The engine counts the whole container: its init and the start of the interpreter too.
+    assert cpu * 0.5 < samples[-1].cpu_seconds <= cpu + 0.2, "once a second: the last one is missed"
     assert isinstance(events[-1], Finished)
 
 
