@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
 from .failures import translate
-from .ownership import signed_name
+from .ownership import own_name
 from .session import LABEL
 
 if TYPE_CHECKING:
@@ -88,13 +88,7 @@ def _writing(engine: Engine, sources: set[str]) -> list[str]:
         filters = {"label": [LABEL + "session"], "status": ["running"]}
         running = engine.api.containers(filters=filters)
     key = engine.key
-    found = []
-    for entry in running:
-        names = [str(name).removeprefix("/") for name in entry.get("Names") or ()]
-        ours = signed_name(key, names, entry.get("Labels") or {}, str(entry.get("ImageID") or ""))
-        if ours and _can_write(entry, sources):
-            found.append(str(entry["Id"]))
-    return found
+    return [str(entry["Id"]) for entry in running if own_name(key, entry) and _can_write(entry, sources)]
 
 
 def _can_write(entry: Mapping[str, Any], sources: set[str]) -> bool:

@@ -15,10 +15,11 @@ import secrets
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from .watchdog import is_signed, signature
+from .watchdog import is_signed
 
-__all__ = ["KEY_FILE", "person_key", "sign", "signed_name"]
+__all__ = ["KEY_FILE", "own_name", "person_key", "signed_name"]
 
 KEY_FILE = "container-key"
 """The file of the key in the person's data directory."""
@@ -66,14 +67,15 @@ def _make(path: Path) -> None:
         draft.unlink()
 
 
-def sign(key: bytes, container: str, labels: Mapping[str, str]) -> str:
-    """The signature for a container of this name with these labels."""
-    return signature(key, container, labels)
-
-
 def signed_name(key: bytes, names: Iterable[str], labels: Mapping[str, str], image: str) -> str:
     """That of a container's ``names`` for which its labels are signed; empty where it is not ours.
 
     :param image: the id of its image.
     """
     return next((name for name in names if is_signed(key, name, labels, image)), "")
+
+
+def own_name(key: bytes, entry: Mapping[str, Any]) -> str:
+    """The name of a container in the engine's list; empty where it is not ours."""
+    names = [str(name).removeprefix("/") for name in entry.get("Names") or ()]
+    return signed_name(key, names, entry.get("Labels") or {}, str(entry.get("ImageID") or ""))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EngineError
 from . import session
 from .failures import translate
-from .ownership import signed_name
+from .ownership import own_name
 from .removal import remove as _remove
 from .session import LABEL
 from .stopper import steps
@@ -77,13 +77,8 @@ def containers(engine: Engine, host: Host | None = None) -> list[Container]:
     with translate("list its containers"):
         found = engine.api.containers(all=True, filters={"label": [LABEL + "session"]})
     key = engine.key
-    every = [_container(entry, name) for entry in found if (name := _signed_name(key, entry))]
+    every = [_container(entry, name) for entry in found if (name := own_name(key, entry))]
     return [one for one in every if host is None or one.user == str(host.uid)]
-
-
-def _signed_name(key: bytes, entry: Mapping[str, Any]) -> str:
-    names = [str(name).removeprefix("/") for name in entry.get("Names") or ()]
-    return signed_name(key, names, entry.get("Labels") or {}, str(entry.get("ImageID") or ""))
 
 
 def find(engine: Engine, name: str) -> Container:

@@ -18,7 +18,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .ownership import person_key, sign
+from .ownership import person_key
+from .watchdog import signature
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -84,7 +85,7 @@ class Session:
             "directory": str(spec.directory),
         }
         signed = {LABEL + label: value for label, value in labels.items()}
-        return signed | {LABEL + "signature": sign(person_key(host.data_dir), name, signed)}
+        return signed | {LABEL + "signature": signature(person_key(host.data_dir), name, signed)}
 
     def enter(self, run: Live) -> None:
         """``run`` is about to create a container of its name."""
