@@ -258,6 +258,29 @@ class Notebook:
         """The panel's Stop."""
         return self.panel(cell).locator(".sm-stop")
 
+    def stop_and_watch(self, cell: int = 0) -> None:
+        """Press the panel's Stop; what its state says from then on is kept, for :meth:`said_after_stop`.
+
+        A tool that obeys at once leaves the words "stopping…" for a tenth of a second: too short for a look from outside.
+        """
+        self.panel(cell).locator(".sm-state").evaluate(
+            """state => {
+                const said = window.skillMagicSaid = [];
+                const clicked = performance.now();
+                const note = () => said.push([performance.now() - clicked, state.textContent]);
+                new MutationObserver(note).observe(state, {childList: true, characterData: true, subtree: true});
+                state.closest(".skill-magic-panel").querySelector(".sm-stop").click();
+                note();
+            }"""
+        )
+
+    def said_after_stop(self) -> dict[str, float]:
+        """What the state of that panel said after Stop, with the milliseconds until each was first said."""
+        said: dict[str, float] = {}
+        for when, words in self.page.evaluate("window.skillMagicSaid"):
+            said.setdefault(words, when)
+        return said
+
     def trusted(self) -> bool:
         """Whether JupyterLab trusts what the outputs hold."""
         cells = "Array.from(window.jupyterapp.shell.currentWidget.content.model.cells)"

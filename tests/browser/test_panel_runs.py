@@ -47,11 +47,11 @@ def test_stop_ends_ffmpeg_and_the_card_says_so(notebook: Open, project: Path, cl
         assert before
         assert re.search(r"\d+ % of|MiB of", before)
         expect(meter).not_to_have_attribute("aria-valuetext", before, timeout=10_000)
-    page.stop(1).click()
     asked = time.monotonic()
-    expect(panel.locator(".sm-state")).to_have_text("stopping…", timeout=500 * pace())
+    page.stop_and_watch(1)
     page.wait(1, 20)
     assert time.monotonic() - asked < 3 * pace()
+    assert page.said_after_stop()["stopping…"] < 500 * pace()
     expect(panel).to_have_count(0)
     expect(page.output(1)).to_contain_text("stopped by you")
     figures = card(page.save(), 1)[MIME]

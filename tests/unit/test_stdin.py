@@ -38,7 +38,7 @@ class TestSource:
     @pytest.mark.parametrize(
         "value",
         ["grün\n", "grün\n".encode(), bytearray("grün\n".encode()), memoryview("grün\n".encode())],
-        ids=repr,
+        ids=lambda value: type(value).__name__,
     )
     def test_text_and_bytes(self, value: object) -> None:
         assert whole(value) == "grün\n".encode()
@@ -75,7 +75,7 @@ class TestSource:
     @pytest.mark.parametrize(
         "value",
         [subprocess.DEVNULL, 0, 1.5, True, ["a", "b"], iter(["a"]), {"a": 1}, object(), print],
-        ids=repr,
+        ids=lambda value: type(value).__name__,
     )
     def test_anything_else_is_a_type_error(self, value: object) -> None:
         with pytest.raises(TypeError, match=r"^stdin is an? "):
