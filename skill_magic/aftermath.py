@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SHOWN = 5
 """Names in one note; the rest is counted."""
 
+DEEP = 16
+"""Closed folders in closed folders that are opened one after the other."""
+
 WIDTH = 120
 """Characters of a name in a note."""
 
@@ -76,11 +79,31 @@ class Aftermath:
                 "the mounted folders are too large to be looked at whole: what this run left there that this "
                 "machine may run later, and set-user-id bits, were not all looked for"
             )
-        closed = sorted(set(after.closed) - set(self._before.closed))
-        if closed:
-            shut(self._roots, closed)
+        yield from self._closed(after)
+
+    def _closed(self, after: Look) -> Iterator[str]:
+        """Folders that the run closed to the person: opened for them alone, and looked into like the others."""
+        closed = set(after.closed) - set(self._before.closed)
+        opened: set[str] = set()
+        stuck: set[str] = set()
+        for _ in range(DEEP):
+            if not closed:
+                break
+            shut(self._roots, sorted(closed))
+            inner = Look(sorted(closed), skip=self._skip, since=self._since)
+            yield from self._later(inner)
+            yield from self._bits(inner)
+            stuck |= closed & set(inner.closed)
+            opened |= closed - stuck
+            closed = set(inner.closed) - opened - stuck
+        if opened:
             yield (
-                f"this run made folders that cannot be looked into: {self._names(closed)}; "
+                f"this run made folders that could not be looked into: {self._names(sorted(opened))}; "
+                "they are open to you alone now"
+            )
+        if stuck or closed:
+            yield (
+                f"this run made folders that cannot be looked into: {self._names(sorted(stuck | closed))}; "
                 "other people on this machine have no access to them any more"
             )
 
@@ -141,6 +164,16 @@ class Aftermath:
             yield (
                 "this run made or changed files that everybody on this machine can write to: "
                 f"{self._names(found.files)}"
+            )
+        if found.shared:
+            yield (
+                "this run made or changed files that others of a group on this machine can write to: "
+                f"{self._names(found.shared)}"
+            )
+        if found.lists:
+            yield (
+                "this run made or changed files and folders with an access list that opens them to other accounts of "
+                f"this machine: {self._names(found.lists)}; see getfacl, and setfacl -b to take the list away"
             )
 
     def _knew(self, path: str) -> bool:

@@ -6,6 +6,8 @@ mounted read-only over itself is not looked into: the run cannot change it. No l
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import stat
 import time
@@ -15,7 +17,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .policy.protected_later import FIXED, bare_repository, why
+from .access_lists import AccessLists, access_lists
+from .policy.paths import leads
+from .policy.protected_later import FIXED, MOST_HOOKS, bare_repository, why
 
 if TYPE_CHECKING:
     from .spec import RunSpec
@@ -37,11 +41,13 @@ class Facts:
     size: int
     modified: int
     changed: int
+    leads: str = ""
 
 
-def facts_of(found: os.stat_result) -> Facts:
-    """The facts of one ``lstat``."""
-    return Facts(found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def facts_of(path: str, found: os.stat_result) -> Facts:
+    """The facts of one ``lstat``, and where a link ends: a link on its way may be changed instead of it."""
+    end = leads(path) if stat.S_ISLNK(found.st_mode) else ""
+    return Facts(found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, end)
 
 
 def writable(spec: RunSpec) -> tuple[str, ...]:
@@ -97,10 +103,12 @@ class Look:
         same: Collection[str] = (),
     ) -> None:
         self.folders: dict[str, int] = {}
+        self.lists: dict[str, AccessLists] = {}
         self.listed: set[str] = set()
         self.named: dict[str, tuple[Facts, str]] = {}
         self.risky: list[str] = []
         self.loose: list[str] = []
+        self.grouped: list[str] = []
         self.counted: Counter[str] = Counter()
         self.closed: list[str] = []
         self.complete = True
@@ -122,12 +130,12 @@ class Look:
         except OSError:
             return
         if stat.S_ISDIR(found.st_mode):
-            self.folders[root] = found.st_mode
+            self._found(root, found.st_mode)
             self._waiting.append((root, ""))
         else:
             reason = why(os.path.basename(root))
             if reason is not None:
-                self.named[root] = (facts_of(found), reason)
+                self.named[root] = (facts_of(root, found), reason)
             self._file(root, found, "")
 
     def _folder(self, folder: str, group: str) -> None:
@@ -156,7 +164,7 @@ class Look:
         path = f"{folder}/{entry.name}" if folder != "/" else f"/{entry.name}"
         try:
             is_folder = entry.is_dir(follow_symlinks=False)
-            reason = why(entry.name, parent)
+            reason = why(entry.name, parent, link=entry.is_symlink())
             if not is_folder and reason is None and (self._since is None or path in self._same):
                 return
             found = entry.stat(follow_symlinks=False)
@@ -167,14 +175,28 @@ class Look:
                 self.closed.append(folder)
             return
         if reason is not None:
-            self.named[path] = (facts_of(found), reason)
+            self.named[path] = (facts_of(path, found), reason)
+            if entry.name.lower() == ".git":
+                self._hooks(path, reason)
         if is_folder:
             guarded = self._skip.get(path, ())
             if guarded not in (None, (found.st_dev, found.st_ino)):
-                self.folders[path] = found.st_mode
+                self._found(path, found.st_mode)
                 self._waiting.append((path, group or (entry.name if entry.name in self._apart else "")))
         elif self._since is not None:
             self._file(path, found, group)
+
+    def _hooks(self, repository: str, reason: str) -> None:
+        """Hooks that are links: the folder is guarded, but not each link that one of them passes."""
+        with contextlib.suppress(OSError), os.scandir(f"{repository}/hooks") as entries:
+            for entry in itertools.islice(entries, MOST_HOOKS):
+                if entry.is_symlink():
+                    self._name(entry.path, reason)
+
+    def _found(self, folder: str, mode: int) -> None:
+        self.folders[folder] = mode
+        if found := access_lists(folder):
+            self.lists[folder] = found
 
     def _file(self, path: str, found: os.stat_result, group: str) -> None:
         if self._since is None or not stat.S_ISREG(found.st_mode) or found.st_ctime_ns < self._since:
@@ -183,12 +205,14 @@ class Look:
             self.counted[group] += 1
         if found.st_mode & stat.S_IWOTH:
             self.loose.append(path)
+        elif found.st_mode & stat.S_IRWXG:  # with an access list these bits are the most that it gives
+            self.grouped.append(path)
         if found.st_mode & SET_ID or (found.st_mode & 0o111 and has_capabilities(path)):
             self.risky.append(path)
 
     def _name(self, path: str, reason: str) -> None:
         try:
-            self.named[path] = (facts_of(os.lstat(path)), reason)
+            self.named[path] = (facts_of(path, os.lstat(path)), reason)
         except OSError:
             return
 

@@ -35,8 +35,8 @@ def drop(roots: Iterable[str], paths: Iterable[str]) -> Dropped:
 
 
 def shut(roots: Iterable[str], paths: Iterable[str]) -> Dropped:
-    """Take all access to the folders ``paths`` from others: what is in them cannot be looked at, so nobody else
-    is to reach it."""
+    """Take all access to the folders ``paths`` from others and give it to their owner: what is in them could not be
+    looked at, so nobody else is to reach it."""
     return _each(roots, paths, _private)
 
 
@@ -138,5 +138,5 @@ def _private(file: int) -> bool:
     mode = os.fstat(file).st_mode
     if not stat.S_ISDIR(mode):
         return False
-    _chmod(file, stat.S_IMODE(mode) & ~0o077)
+    _chmod(file, stat.S_IMODE(mode) & ~0o077 | stat.S_IRWXU)
     return True

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .access_lists import NONE, access_lists
+
 if TYPE_CHECKING:
     from .look import Look
 
@@ -20,14 +22,17 @@ if TYPE_CHECKING:
 class Openings:
     """Paths by what others can do now.
 
-    :param everybody: folders that all can write to; :param group: that others of a group, or accounts of an access
-        list, can write to; :param seen: that all can look into; :param files: files that all can write to.
+    :param everybody: folders that all can write to; :param group: that others of a group can write to;
+        :param seen: that all can look into; :param files: files that all can write to; :param shared: files that others
+        of a group can write to; :param lists: folders and files with an access list that the run made or changed.
     """
 
     everybody: list[str] = field(default_factory=list)
     group: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
 
 
 def openings(before: Look, after: Look, knew: Callable[[str], bool], user: str) -> Openings:
@@ -42,6 +47,11 @@ def openings(before: Look, after: Look, knew: Callable[[str], bool], user: str) 
         old = had[path] = had.get(os.path.dirname(path), 0) if was is None else was
         if was is None and not knew(path):
             continue
+        lists = after.lists.get(path, NONE)
+        parent = after.lists.get(os.path.dirname(path), NONE)
+        had_by_right = before.lists.get(path, NONE) if was is not None else parent.passed_on(folder=True)
+        if not lists.within(had_by_right):
+            found.lists.append(path)
         if _open_to_all(mode):
             if not _open_to_all(old):
                 found.everybody.append(path)
@@ -50,7 +60,22 @@ def openings(before: Look, after: Look, knew: Callable[[str], bool], user: str) 
         elif was is not None and mode & ~was & (stat.S_IROTH | stat.S_IXOTH):
             found.seen.append(path)
     found.files = sorted(path for path in after.loose if not _open_to_all(had.get(os.path.dirname(path), 0)))
+    for path in sorted({*after.grouped, *after.loose}):
+        around = after.lists.get(os.path.dirname(path), NONE).passed_on(folder=False)
+        if not access_lists(path).within(around):
+            found.lists.append(path)
+    known = set(found.lists)
+    for path in sorted(after.grouped):
+        if path not in known and not had.get(os.path.dirname(path), 0) & stat.S_IWGRP and _writes(path, user):
+            found.shared.append(path)
     return found
+
+
+def _writes(path: str, user: str) -> bool:
+    try:
+        return bool(os.lstat(path).st_mode & stat.S_IWGRP) and _shared(path, user)
+    except OSError:
+        return False
 
 
 def _open_to_all(mode: int) -> bool:
@@ -58,14 +83,11 @@ def _open_to_all(mode: int) -> bool:
 
 
 def _shared(path: str, user: str) -> bool:
-    """Whether the group of a folder is more than the caller, or an access list names somebody."""
+    """Whether the group of a folder or file is more than the caller, or an access list names somebody."""
     import grp
 
-    try:
-        if hasattr(os, "getxattr") and os.getxattr(path, "system.posix_acl_access", follow_symlinks=False):
-            return True
-    except OSError:
-        pass  # it has none
+    if access_lists(path).named:
+        return True
     try:
         found = os.lstat(path)
         group = grp.getgrgid(found.st_gid)

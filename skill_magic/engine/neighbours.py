@@ -2,15 +2,15 @@
 
 The engine finds the source of a mount by its path, in the moment of the start. A tool that runs already, with the same
 folder mounted, could swap a folder of that path for a link in this very moment, and swap it back before anybody looks
-again. So such containers stand still from the last look at the paths to the first look after the start, and two runs of
-one directory are started one after the other.
+again. So such containers stand still from the last look at the paths to the first look after the start. All runs of a
+person are started one after the other: a run that starts meanwhile in a folder further up would not stand still, and
+the end of another start would let one go on too early.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -28,24 +28,29 @@ if TYPE_CHECKING:
 
 __all__ = ["held"]
 
-PATIENCE = 30.0
-"""Seconds that a start waits for another one in the same directory."""
+PATIENCE = 60.0
+"""Seconds that a start waits for another one; the engine needs about a seventh of one."""
 
 
 @contextlib.contextmanager
 def held(engine: Engine, spec: RunSpec, host: Host) -> Iterator[None]:
     """Keep the neighbours of a run still.
 
-    :raises EngineError: one of them cannot be paused; nothing was started.
+    :raises EngineError: one of them cannot be paused, or another start does not end; nothing was started.
     """
     sources = {mount.source for mount in spec.mounts if mount.kind == "bind" and mount.source}
     if not sources or not engine.local:
         yield
         return
     paused: list[str] = []
-    with _alone(host, str(spec.directory)):
+    with _alone(host) as alone:
         try:
             for container in _writing(engine, sources):
+                if not alone:
+                    raise EngineError(
+                        "another run can write to this directory, and no lock keeps other starts from letting it go on",
+                        f"Make {host.data_dir} writable, or wait until the other run has ended.",
+                    )
                 if _pause(engine, container):
                     paused.append(container)
             yield
@@ -55,31 +60,41 @@ def held(engine: Engine, spec: RunSpec, host: Host) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone(host: Host, directory: str) -> Iterator[None]:
-    """One start at a time in a directory, over all processes of this person. Where no lock can be had (a data directory
-    that cannot be written) the pause alone remains."""
-    name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
-    folder = host.data_dir / "starts"
+def _alone(host: Host) -> Iterator[bool]:
+    """One start at a time, over all processes of this person: whether that is so. It is not where no lock can be had (a
+    data directory that cannot be written, a file system without locks).
+
+    :raises EngineError: another start has not ended in :data:`PATIENCE`.
+    """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        host.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(folder / f"{name}.lock", flags, 0o600)
+        descriptor = os.open(host.data_dir / "starts.lock", flags, 0o600)
     except OSError:
-        yield
+        yield False
         return
     try:
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.01)
-            except OSError:
-                break  # a file system without locks
-        yield
+        yield _locked(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise EngineError(
+                    f"another run of yours has not started within {PATIENCE:.0f} seconds, and runs start one by one",
+                    "See what the engine is doing (docker ps, docker info), then try again.",
+                ) from None
+            time.sleep(0.005)
+        except OSError:
+            return False
+        else:
+            return True
 
 
 def _writing(engine: Engine, sources: set[str]) -> list[str]:

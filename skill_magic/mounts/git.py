@@ -12,30 +12,46 @@ from collections.abc import Iterator
 
 from ..policy.paths import resolve
 from ..policy.protected import below
+from ..policy.protected_later import MOST_HOOKS
 
 MOST_SUBMODULES = 64
 """Submodules that are looked at by name; others are found where they lie."""
-
-MOST_HOOKS = 200
-"""Entries of a folder of hooks that are looked at; git knows some thirty hooks."""
 
 MOST_LINES = 1000
 MOST_WORDS = 20
 """Lines of a file of settings, and words of a value, that may name a program."""
 
+PERSONAL = (".gitconfig", ".config/git/config")
+"""The person's own settings of git, in the home directory."""
+
+MOST_SETTINGS = 64
+"""Files of settings of one repository."""
+
+
+class TooManyError(Exception):
+    """A repository has more to look at than is looked at."""
+
+
 _SECTION = re.compile(r"\[[^\]]*\]")
 _QUOTED = re.compile(r'"([^"]*)"')
 
 
-def git_directories(root: str) -> Iterator[str]:
-    """What git reads and runs for the repository in ``root`` and its submodules."""
+def git_directories(root: str, home: str) -> Iterator[str]:
+    """What git reads and runs for the repository in ``root`` and its submodules.
+
+    :raises TooManyError: as :func:`pointed`.
+    """
     for pointer in (os.path.join(root, ".git"), *_submodules(root)):
-        yield from pointed(pointer)
+        yield from pointed(pointer, home)
 
 
-def pointed(pointer: str) -> Iterator[str]:
+def pointed(pointer: str, home: str) -> Iterator[str]:
     """``pointer`` (a ``.git``, or a bare repository), where it points if it is a file (a worktree's or a submodule's
-    own directory, and the repository that it belongs to), and hooks and settings kept elsewhere."""
+    own directory, and the repository that it belongs to), and hooks and settings kept elsewhere.
+
+    :param home: where the person's own settings of git are: what they name relative to the repository counts too.
+    :raises TooManyError: its settings include more files than are looked at.
+    """
     yield pointer
     directories = [pointer]
     own = _lines(pointer)[:1]
@@ -48,14 +64,32 @@ def pointed(pointer: str) -> Iterator[str]:
     yield from directories[1:]
     for directory in directories:
         yield from _hooks(os.path.join(directory, "hooks"))
-        for name in ("config", "config.worktree"):
-            settings = os.path.join(directory, name)
+        own = [os.path.join(directory, name) for name in ("config", "config.worktree")]
+        for settings in _included([*own, *(os.path.join(home, name) for name in PERSONAL)]):
+            yield settings
             for hooks in _settings(settings, "hookspath"):
                 for base in (os.path.dirname(pointer), directory):  # the second is a bare repository's
                     yield from _hooks(_clean(base, hooks))
-            for included in _settings(settings, "path"):
-                yield _clean(directory, included)
             yield from _programs(settings, os.path.dirname(pointer))
+
+
+def _included(settings: list[str]) -> Iterator[str]:
+    """These files of settings, and those that they include in turn, each by its own folder.
+
+    :raises TooManyError: there are more than :data:`MOST_SETTINGS`; what the others name nobody would look at.
+    """
+    seen = dict.fromkeys(settings)
+    waiting = list(settings)
+    while waiting:
+        file = waiting.pop(0)
+        yield file
+        for included in _settings(file, "path"):
+            place = _clean(os.path.dirname(file), included)
+            if place not in seen:
+                seen[place] = None
+                waiting.append(place)
+        if len(seen) > MOST_SETTINGS:
+            raise TooManyError
 
 
 def _hooks(folder: str) -> Iterator[str]:

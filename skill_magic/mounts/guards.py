@@ -12,6 +12,7 @@ nobody rename a directory that is itself a mount point, but would let the parent
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import stat
@@ -22,17 +23,13 @@ from typing import Literal
 
 from ..errors import SkillError
 from ..host import Host
-from ..policy.paths import Judge, identity, mount_points, mounted_below, resolve
+from ..policy.paths import Judge, identity, leads, mount_points, mounted_below, resolve
 from ..policy.protected import below
 from ..policy.protected_later import CACHES
 from ..spec import Mount, RunSpec
-from .git import git_directories, pointed
+from .git import MOST_SETTINGS, TooManyError, pointed
 from .guard_walk import above, special_in, walk
-
-PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv", ".devcontainer", ".husky")
-"""In a project's directory: what the host runs later without being asked."""
-
-MANIFESTS = ("skills.toml", ".skill-engine.toml", "skill-engine.toml")
+from .named_later import places_named
 
 MOST_GUARDS = 512
 """Mounts of our own in one run. They cost the engine about a quarter of a millisecond each; beyond, nothing is
@@ -42,6 +39,7 @@ MASK_SIZE = 4096
 """Bytes of the empty tmpfs that hides a folder."""
 
 MANY = f"More than {MOST_GUARDS} things in it would have to be made read-only."
+SETTINGS = f"The settings of a repository in it include more than {MOST_SETTINGS} files."
 SMALLER = "Move the notebook into a smaller folder, or mount the folder read-only (:ro)."
 
 
@@ -149,43 +147,46 @@ def watched(spec: RunSpec, host: Host) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     for mount in spec.mounts:
         if mount.kind == "bind" and not mount.read_only and mount.source is not None:
-            for path in _code(mount.source, host, ()):
-                if not _plain(path):
-                    found[Path(path)] = None
+            with contextlib.suppress(TooManyError):  # then it is not mounted read-write
+                for path in places_named(mount.source, host, ()):
+                    if not _plain(path):
+                        found[Path(path)] = None
     return tuple(found)
 
 
 def absent(spec: RunSpec, host: Host) -> dict[Path, str]:
-    """The watched places as they are before a run: where each links to, an empty string for nothing there."""
-    return {path: _link(path) for path in watched(spec, host)}
+    """The watched places as they are before a run: where each leads, an empty string for nothing there."""
+    return {path: leads(str(path)) for path in watched(spec, host)}
 
 
 def planted(before: Mapping[Path, str]) -> tuple[Path, ...]:
     """Those of :func:`absent` that a run made or changed: what the host might now run or read by itself."""
-    found = [p for p, link in before.items() if os.path.lexists(p) and (not link or _link(p) != link)]
+    found = [p for p, link in before.items() if os.path.lexists(p) and (not link or leads(str(p)) != link)]
     return tuple(path for path in found if not any(other in path.parents for other in found))
 
 
-def _link(path: Path) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
 def _guards(mount: Mount, judge: Judge, host: Host, files: tuple[Path, ...]) -> Iterator[Mount]:
-    source = mount.source or ""
-    key = (source, mount.read_only, files)
+    for sort, path in _known(mount.source or "", mount.read_only, judge, host, files):
+        yield _mask(mount, path) if sort == "hide" else _over_itself(mount, path, read_only=sort == "keep")
+
+
+def _known(
+    source: str, read_only: bool, judge: Judge, host: Host, files: tuple[Path, ...]
+) -> tuple[tuple[str, str], ...]:
+    """:func:`_places_to_guard`, looked for once."""
+    key = (source, read_only, files)
     if key in judge.unguarded:
         raise judge.unguarded[key]
     if key not in judge.guards:
         try:
-            judge.guards[key] = tuple(_places_to_guard(source, mount.read_only, judge, host, files))
+            judge.guards[key] = tuple(_places_to_guard(source, read_only, judge, host, files))
+        except TooManyError:
+            error = judge.unguarded[key] = GuardsError(source, SETTINGS)
+            raise error from None
         except GuardsError as error:
             judge.unguarded[key] = error
             raise
-    for sort, path in judge.guards[key]:
-        yield _mask(mount, path) if sort == "hide" else _over_itself(mount, path, read_only=sort == "keep")
+    return judge.guards[key]
 
 
 def _places_to_guard(
@@ -222,7 +223,9 @@ def _places_to_guard(
     found = walk(source, secrets | code, most=MOST_GUARDS, read_only=read_only)
     if found.many or (found.problem and not read_only):
         raise GuardsError(source, MANY if found.many else found.problem)
-    kept = {*code, *_code(source, host, files), *found.keep}
+    kept = {*code, *found.keep}
+    with contextlib.suppress(TooManyError) if read_only else contextlib.nullcontext():
+        kept.update(places_named(source, host, files))
     inner = special_in(kept, MOST_GUARDS - min(len(passed) + len(found.special), MOST_GUARDS))
     for path in sorted(secrets | {*found.special, *inner}):
         if fresh(path):
@@ -230,7 +233,7 @@ def _places_to_guard(
             yield "hide", path
     if read_only:
         return
-    pointers = (path for pointer in found.pointers for path in pointed(pointer))
+    pointers = (path for pointer in found.pointers for path in pointed(pointer, str(host.home)))
     parents: dict[str, str] = {}
     for path in (*kept, *pointers):
         code.update(_places(path, parents))
@@ -243,18 +246,20 @@ def _places_to_guard(
 def run_later(
     host: Host, files: Iterable[Path] = (), source: str = "", judge: Judge | None = None
 ) -> tuple[str, ...]:
-    """What the host runs or reads later in the notebook's directory, and where links of those names lead.
+    """What the host runs or reads later in the notebook's directory, and where links of those names lead; whether or
+    not the run has that directory mounted.
 
     :param source: a path in it: the places around it that are guarded by their names are among them.
-    :param judge: what it has found out so far counts too.
+    :param judge: shares one look at the file system with other checks.
+    :raises GuardsError: where there is too much to guard, or too much to look at.
     """
     root = str(host.directory)
     files = tuple(files)
-    found = dict.fromkeys(path for each in _code(root, host, files) for path in (each, *_places(each)))
+    found = dict.fromkeys(path for each in places_named(root, host, files) for path in (each, *_places(each)))
     if source and source != root:
         found.update(dict.fromkeys(above(root, source)))
-    known = judge.guards.get((root, False, files), ()) if judge is not None else ()
-    found.update((path, None) for sort, path in known if sort == "keep")
+    judge = judge or Judge(host)
+    found.update((path, None) for sort, path in _known(root, False, judge, host, files) if sort == "keep")
     return tuple(path for path in found if below(path, root) and path != root)
 
 
@@ -298,24 +303,6 @@ def _plain(path: str) -> bool:
         return not stat.S_ISLNK(os.lstat(path).st_mode)
     except OSError:
         return False
-
-
-def _code(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
-    """Paths below ``source`` that the host runs or reads later; existing or not."""
-    roots = {source}
-    if below(str(host.directory), source) or below(source, str(host.directory)):
-        roots.add(str(host.directory))
-    for root in sorted(roots):
-        for name in (*PROJECT_CODE, *MANIFESTS, ".gitmodules"):
-            yield os.path.join(root, name)
-        yield from git_directories(root)
-    # The folder may be a part of a repository, whose own hooks and settings can lie in it.
-    for folder in Path(source).parents:
-        if os.path.lexists(folder / ".git"):
-            yield from pointed(str(folder / ".git"))
-            break
-    for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
-        yield str(file)
 
 
 def _inner(mount: Mount, path: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..findings import Violation
-from ..mounts.guards import run_later
+from ..mounts.guards import GuardsError, run_later
 from ..mounts.mounts import WORKDIR
 from ..spec import Mount, RunSpec
 from . import redact
@@ -111,6 +112,14 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
         yield from _reach(context, mount, where, shown)
 
 
+def _roundabout(context: Context, mount: Mount) -> bool:
+    """Whether a project's mount that is asked for by its variables alone ends somewhere else than these say. A link can
+    be changed after a person has agreed."""
+    if context.spec.origin != "project" or redact.mount(mount).source == mount.source:
+        return False
+    return mount.source != posixpath.normpath(mount.declared) or ".." in mount.written.split("/")
+
+
 def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[Violation]:
     """Whether what may be mounted may be mounted like this: outside the notebook's directory never without a
     grant, for what is read without a network can be left where a run with one finds it."""
@@ -128,7 +137,11 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
         if mount.read_only or source == root:
             return
         files = (context.spec.file,) if context.spec.file is not None else ()
-        later = run_later(context.host, files, source, context.paths)
+        try:
+            later = run_later(context.host, files, source, context.paths)
+        except GuardsError as error:
+            yield context.violation("mount-guards", where, shown, str(error), error.fix)
+            return
         code = next((place for place in later if below(source, place)), None)
         if code is not None:
             yield context.violation(
@@ -143,6 +156,16 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
     socket = socket_in(source)
     if socket is not None:
         yield _refusal(context, mount, Hit("socket", source, "contains", socket), notebook=False)
+        return
+    if _roundabout(context, mount):
+        yield context.violation(
+            "mount-hidden",
+            where,
+            shown,
+            "It is made from a variable that is not shown, and leads elsewhere by a link or by `..`: "
+            "nobody could see what they are asked for.",
+            "Write the path that it leads to.",
+        )
         return
     if not mount.read_only:
         yield context.violation(

@@ -208,6 +208,14 @@ def resolve(path: str) -> str:
         return [clean(path), *way(path)][-1]
 
 
+def leads(path: str) -> str:
+    """What a link says and where it ends, whatever other links it passes; empty where there is none."""
+    try:
+        return f"{os.readlink(path)}\0{resolve(path)}"
+    except (OSError, ValueError):
+        return ""
+
+
 def identity(path: str, *, follow: bool = False) -> Identity | None:
     """(device, inode), ``None`` where there is nothing or it cannot be seen."""
     try:

@@ -70,11 +70,14 @@ GROUPS = (
         .bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin
         .kshrc .inputrc .xprofile .xinitrc""",
     ),
+    _group("matplotlib imports the module that it names", "matplotlibrc"),
+    _group("programs load the plug-ins named there", "entry_points.txt", guard=False),
     _group(
         "Python or Jupyter runs it at its start",
         """sitecustomize.py usercustomize.py sitecustomize usercustomize ipython_config.py ipython_kernel_config.py
         .ropeproject .streamlit .pdbrc .pythonrc .pythonrc.py .pythonstartup .jupyter .ipython .pypirc pip.conf
-        jupyter_config.py jupyter_config.json""",
+        jupyter_config.py jupyter_config.json .jupytext .jupytext.py .jupytext.toml .jupytext.yml .jupytext.yaml
+        .jupytext.json jupytext.py jupytext.toml jupytext.yml jupytext.yaml jupytext.json""",
     ),
     _group(
         "R, Julia, Octave or another interpreter runs it at its start",
@@ -106,7 +109,11 @@ GROUPS = (
         _config.yml _bookdown.yml mlproject dbt_project.yml profiles.yml build.gradle build.gradle.kts settings.gradle
         settings.gradle.kts gradle.properties gradlew mvnw pom.xml build.sbt gemfile mix.exs cargo.toml go.mod go.work
         meson.build module.bazel build.bazel tiltfile docker-bake.hcl pipfile poetry.toml uv.toml hatch.toml
-        requirements.txt""",
+        requirements.txt manage.py alembic.ini airflow.cfg luigi.cfg dagster.yaml workspace.yaml prefect.yaml
+        celeryconfig.py _extensions _metadata.yml nodemon.json turbo.json nx.json lerna.json tsconfig.json .swcrc
+        .mocharc.json .mocharc.yml .mocharc.yaml .releaserc .releaserc.json .releaserc.yaml .czrc .rspec guardfile
+        capfile thorfile dangerfile fastfile brewfile config.nims setup.hs directory.build.props directory.build.targets
+        .terraform terraform.rc .terraformrc .kedro.yml settings.py local_settings.py uwsgi.ini .isort.cfg""",
         guard=False,
     ),
 )
@@ -114,13 +121,19 @@ GROUPS = (
 _STARTED = Group("Python or Jupyter runs it at its start", frozenset())
 _EDITOR = Group("an editor or agent runs tasks and tools named there", frozenset())
 _BUILD = Group("tests, builds and installations run it", frozenset(), guard=False)
+_SETTINGS = Group("programs run it as their settings", frozenset(), guard=False)
+_PLUGINS = Group("Python takes the folder for an installed package with plug-ins", frozenset(), guard=False)
 
-_CONFIGURED = re.compile(r"[a-z0-9_.-]+\.config\.[cm]?[jt]s|\.[a-z0-9_-]+rc\.[cm]?[jt]s")
+_CONFIGURED = re.compile(r"[a-z0-9_.-]+\.conf(ig)?\.[cm]?[jt]s|\.[a-z0-9_-]+rc\.[cm]?[jt]s")
 """Settings of tools of JavaScript, which are programs."""
+
+_CONFIGURED_PYTHON = ("_config.py", "_conf.py", ".conf.py", ".config.py")
+"""Settings of tools of Python, which are programs: those of Jupyter's family, of servers, of documentation."""
 
 IMPORTED = "Python imports it instead of the library of that name"
 
 _SITE = (".pth", ".egg-link")
+_INFO = (".dist-info", ".egg-info")
 _PROJECT = (".code-workspace", ".sublime-project")
 _SCRIPT = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
 _MODULE = (".py", ".pyc", ".so", ".pyd", ".pyw")
@@ -177,6 +190,10 @@ def _by_form(name: str) -> Group | None:
         return _STARTED
     if name.endswith(_PROJECT):
         return _EDITOR
+    if name.endswith(_INFO):
+        return _PLUGINS
+    if name.endswith(_CONFIGURED_PYTHON):
+        return _SETTINGS
     return _BUILD if name.endswith(_SCRIPT) and _CONFIGURED.fullmatch(name) else None
 
 
@@ -186,10 +203,10 @@ def guarded(name: str) -> bool:
     return group is not None and group.guard
 
 
-def why(name: str, parent: str = "") -> str | None:
+def why(name: str, parent: str = "", *, link: bool = False) -> str | None:
     """What this machine does later with a file or folder ``name``, ``None`` for an ordinary one.
 
-    :param parent: the name of the folder that it is in.
+    :param parent: the name of the folder that it is in. :param link: it is a link, perhaps to a package.
     """
     group = group_of(name)
     if group is not None:
@@ -198,6 +215,8 @@ def why(name: str, parent: str = "") -> str | None:
         stem = name.partition(".")[0]
         if stem in shadowed() or (stem == "__init__" and parent in shadowed()):
             return IMPORTED
+    if link and name in shadowed():
+        return IMPORTED
     return None
 
 
@@ -207,6 +226,9 @@ def bare_repository(names: Iterable[str]) -> bool:
     lower = {name.lower() for name in names}
     return "head" in lower and ("commondir" in lower or {"objects", "refs"} <= lower)
 
+
+MOST_HOOKS = 200
+"""Entries of a folder of hooks that are looked at; git knows some thirty hooks."""
 
 FIXED = frozenset(name for group in GROUPS for name in group.names)
 """Every name of a group, in small letters."""

@@ -261,7 +261,7 @@ class Notebook:
     def stop_and_watch(self, cell: int = 0) -> None:
         """Press the panel's Stop; what its state says from then on is kept, for :meth:`said_after_stop`.
 
-        A tool that obeys at once leaves the words "stopping…" for a tenth of a second: too short for a look from outside.
+        A tool that obeys at once leaves the words "stopping…" for a tenth of a second: too short for a look at it.
         """
         self.panel(cell).locator(".sm-state").evaluate(
             """state => {

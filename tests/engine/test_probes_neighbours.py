@@ -16,6 +16,7 @@ import skill_magic
 from skill_magic.background import Handle
 from skill_magic.engine import Engine, neighbours
 from skill_magic.errors import EngineError
+from skill_magic.host import discover
 
 from .probes import TRIES, Project, codes, docker
 
@@ -96,17 +97,48 @@ def test_what_cannot_be_paused_refuses_the_start(
     assert not paused(beside)
 
 
-def test_starts_in_one_directory_come_one_after_the_other(project: Project) -> None:
+def test_starts_come_one_after_the_other_wherever_they_are(project: Project, tmp_path: Any) -> None:
+    """One that ended in between would let the neighbours of the next go on."""
     project.write()
+    below = Project(project.path / "sub")
+    elsewhere = Project(tmp_path / "elsewhere")
     results: list[Any] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(project.run("print('done')"))) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
+    threads = []
+    for each in (project, below, elsewhere, project):
+        each.path.mkdir(exist_ok=True)
+        each.write()
+        threads.append(threading.Thread(target=lambda each=each: results.append(each.run("print('done')"))))
+    host = discover(project.path)
+    with neighbours._alone(host) as alone:
+        assert alone
+        for thread in threads:
+            thread.start()
+        time.sleep(1.5)
+        assert results == []
     for thread in threads:
         thread.join(60)
     assert [result.stdout for result in results] == ["done\n"] * 4
+
+
+def test_a_start_that_never_ends_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write()
+    monkeypatch.setattr(neighbours, "PATIENCE", 0.2)
+    host = discover(project.path)
+    with neighbours._alone(host), pytest.raises(EngineError, match="runs start one by one"):
+        project.run("print('must not run')")
+    assert project.run("print(1)").ok
+
+
+def test_without_a_lock_nothing_starts_beside_one_that_can_write_there(
+    project: Project, beside: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: Any) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(EngineError, match="no lock keeps other starts"):
+        project.run("print('must not run')")
+    assert not paused(beside)
 
 
 def test_a_guarded_cache_that_was_moved_away_is_looked_at(project: Project) -> None:
@@ -148,6 +180,65 @@ def test_a_folder_of_a_repository_keeps_its_hooks_and_settings(project: Project)
     )
     assert set(found.values()) == {"EROFS"}, found
     assert {(project.path / name).read_text() for name in names} == {"theirs\n"}
+
+
+def test_what_settings_include_in_turn_is_read_as_well(project: Project) -> None:
+    project.write()
+    for name in ("tools/hooks/pre-commit", "tools/strip.sh", "more/own"):
+        (project.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.path / name).write_text("theirs\n")
+    git(project.path, "init", "-q")
+    git(project.path, "config", "include.path", "../.gitconfig")
+    (project.path / ".gitconfig").write_text("[include]\n\tpath = more/settings\n")
+    (project.path / "more/settings").write_text(
+        '[core]\n\thooksPath = tools/hooks\n[filter "x"]\n\tclean = sh tools/strip.sh %f\n[include]\n\tpath = own\n'
+    )
+    names = ("tools/hooks/pre-commit", "tools/strip.sh", ".gitconfig", "more/settings", "more/own")
+    before = {name: (project.path / name).read_text() for name in names}
+    found = project.attempts(
+        "\n".join(f"attempt({name!r}, lambda: open({name!r}, 'w').close())" for name in names)
+    )
+    assert set(found.values()) == {"EROFS"}, found
+    assert {name: (project.path / name).read_text() for name in names} == before
+
+
+def test_settings_without_end_are_refused(project: Project) -> None:
+    project.write()
+    git(project.path, "init", "-q")
+    for number in range(100):
+        (project.path / f"c{number}").write_text(f"[include]\n\tpath = c{number + 1}\n")
+    git(project.path, "config", "include.path", "../c0")
+    assert codes(project.refusal()) == {"mount-guards"}
+
+
+def test_what_variables_name_is_read_only(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write()
+    names = ("start.py", "tools/run", "gitconfig")
+    for name in names:
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text("theirs\n")
+    monkeypatch.setenv("PYTHONSTARTUP", str(project.path / "start.py"))
+    monkeypatch.setenv("PATH", f"{project.path}/tools:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(project.path / "gitconfig"))
+    found = project.attempts(
+        "\n".join(f"attempt({name!r}, lambda: open({name!r}, 'w').close())" for name in names)
+    )
+    assert set(found.values()) == {"EROFS"}, found
+
+
+@pytest.mark.parametrize("target", ["/workdir", "/x"])
+@pytest.mark.parametrize("repository", ["", "sub"])
+def test_what_a_repository_runs_is_not_mounted_in_the_notebooks_place(
+    project: Project, target: str, repository: str
+) -> None:
+    """A mount at /workdir takes the place of the notebook's directory; what is guarded there is guarded for all."""
+    place = project.path / repository
+    (place / "tools/hooks").mkdir(parents=True)
+    (place / "tools/hooks/pre-commit").write_text("theirs\n")
+    git(place, "init", "-q")
+    git(place, "config", "core.hooksPath", "tools/hooks")
+    project.write(f'volumes = ["./{repository or "."}/tools/hooks:{target}"]')
+    assert "mount-project-code" in codes(project.refusal())
 
 
 @pytest.mark.parametrize("text", [b"gitdir: \0x\n", b"gitdir: a\0b\n", b"\0"])

@@ -200,8 +200,33 @@ def test_a_sticky_bit_that_was_taken(host: Host) -> None:
     assert "can write to: shared" in told(after)
 
 
-def test_a_folder_that_hides_its_files_is_shut(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["closed", "closed/in/closed"])
+def test_a_folder_that_hides_its_files_is_shut_and_looked_into(
+    host: Host, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     """Who may pass through a folder reaches a file whose name they know, though its owner cannot list it."""
+    after = begin(host)
+    helper = put(host, f"{place}/helper", mode=0o4755)
+    put(host, f"{place}/conftest.py")
+    for folder in (helper.parent, host.directory / "closed"):
+        folder.chmod(0o011)
+    real = os.scandir
+
+    def refusing(path: Any) -> Any:  # what the kernel does for an ordinary user, and not for root
+        if not os.stat(path).st_mode & stat.S_IRUSR:
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    text = told(after)
+    assert "could not be looked into: closed" in text
+    assert f"bits were taken from {place}/helper" in text
+    assert f"created {place}/conftest.py" in text
+    assert stat.S_IMODE(helper.stat().st_mode) == 0o755
+    assert {stat.S_IMODE((host.directory / each).stat().st_mode) for each in ("closed", place)} == {0o700}
+
+
+def test_a_folder_that_cannot_be_opened_is_shut(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     after = begin(host)
     put(host, "closed/helper", mode=0o4755)
     (host.directory / "closed").chmod(0o011)
@@ -213,9 +238,8 @@ def test_a_folder_that_hides_its_files_is_shut(host: Host, monkeypatch: pytest.M
         return real(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    text = told(after)
-    assert "cannot be looked into: closed;" in text
-    assert stat.S_IMODE((host.directory / "closed").stat().st_mode) == 0
+    assert "cannot be looked into: closed;" in told(after)
+    assert stat.S_IMODE((host.directory / "closed").stat().st_mode) & 0o077 == 0
 
 
 def test_a_tree_deeper_than_any_path_can_name(host: Host) -> None:

@@ -139,24 +139,82 @@ def test_a_folder_that_a_group_can_write_to(
     assert "was" not in text
 
 
-def test_a_folder_with_an_access_list(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account that is named in an access list writes by the rights of the group's bits."""
-    monkeypatch.setattr("grp.getgrgid", lambda number: Group("u"))
-    (host.directory / "sub").mkdir()
-    after = begin(host)
-    # Version 2: user::rwx, user:12345:rwx, group::r-x, mask::rwx, other::r-x.
+def grant(path: Path, *, kind: str = "access", number: int = 12345) -> None:
+    """Version 2: user::rwx, user:NUMBER:rwx, group::r-x, mask::rwx, other::r-x."""
     entries = [
         (1, 7, 0xFFFFFFFF),
-        (2, 7, 12345),
+        (2, 7, number),
         (4, 5, 0xFFFFFFFF),
         (16, 7, 0xFFFFFFFF),
         (32, 5, 0xFFFFFFFF),
     ]
     data = (2).to_bytes(4, "little")
-    for tag, rights, number in entries:
-        data += tag.to_bytes(2, "little") + rights.to_bytes(2, "little") + number.to_bytes(4, "little")
-    os.setxattr(host.directory / "sub", "system.posix_acl_access", data)
+    for tag, rights, each in entries:
+        data += tag.to_bytes(2, "little") + rights.to_bytes(2, "little") + each.to_bytes(4, "little")
+    os.setxattr(path, f"system.posix_acl_{kind}", data)
+
+
+def test_a_folder_with_an_access_list(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account that is named in an access list writes by the rights of the group's bits."""
+    monkeypatch.setattr("grp.getgrgid", lambda number: Group("u"))
+    (host.directory / "sub").mkdir()
+    after = begin(host)
+    grant(host.directory / "sub")
     assert "others of a group on this machine can write to: sub" in told(after)
+
+
+def test_an_access_list_on_what_was_made_or_changed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the group's bits were before."""
+    monkeypatch.setattr("grp.getgrgid", lambda number: Group("u"))
+    for name in ("open", "plain", "kept"):
+        (host.directory / name).mkdir()
+    (host.directory / "open").chmod(0o775)
+    (host.directory / "kept").chmod(0o770)
+    grant(host.directory / "kept")
+    after = begin(host)
+    grant(host.directory / "open")
+    grant(host.directory / "plain", kind="default")
+    grant(put(host, "secret", mode=0o600))
+    grant(put(host, "kept/own"))
+    text = told(after)
+    assert (
+        "access list that opens them to other accounts of this machine: open, plain, kept/own, secret;"
+        in text
+    )
+
+
+def test_what_an_access_list_passes_on_is_no_news(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grp.getgrgid", lambda number: Group("u"))
+    (host.directory / "shared").mkdir()
+    grant(host.directory / "shared", kind="default")
+    after = begin(host)
+    put(host, "shared/file")
+    (host.directory / "shared/folder").mkdir()
+    put(host, "shared/folder/file")
+    assert os.getxattr(host.directory / "shared/folder/file", "system.posix_acl_access")
+    assert "access list" not in told(after)
+    grant(host.directory / "shared/folder", number=54321)
+    assert "access list that opens them to other accounts of this machine: shared/folder;" in told(after)
+
+
+def test_a_list_that_is_not_understood_opens(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    after = begin(host)
+    path = put(host, "new")
+    monkeypatch.setattr(
+        os, "getxattr", lambda place, name, **options: b"\3\0\0\0" if str(path) == place else b""
+    )
+    assert "access list that opens them" in told(after)
+
+
+def test_files_that_a_group_can_write_to(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grp.getgrgid", lambda number: Group("users"))
+    (host.directory / "team").mkdir()
+    (host.directory / "team").chmod(0o775)
+    after = begin(host)
+    put(host, "mine.py", mode=0o660)
+    put(host, "team/ours.py", mode=0o664)
+    assert "files that others of a group on this machine can write to: mine.py" in told(after)
+    assert "team" not in told(after)
 
 
 # --- notes stay short, the work too ---------------------------------------------------------------
@@ -372,3 +430,61 @@ def test_an_installed_package_is_shadowed(monkeypatch: pytest.MonkeyPatch, tmp_p
         assert why("lab_of_yours.py") is None
     finally:
         protected_later.shadowed.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["csv", "numpy"])
+def test_a_link_of_a_librarys_name_may_be_a_package(host: Host, name: str) -> None:
+    put(host, "data/__init__.py")
+    (host.directory / "json").mkdir()  # a folder without an __init__.py shadows nothing
+    after = begin(host)
+    (host.directory / name).symlink_to("data")
+    text = told(after)
+    assert f"created {name}: {protected_later.IMPORTED}" in text
+    assert "json" not in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "matplotlibrc", "sub/matplotlibrc", ".jupytext.py", "nbgrader_config.py", "gunicorn.conf.py", "karma.conf.js",
+        "evil-1.0.dist-info", "evil.egg-info", "mine.dist-info/entry_points.txt", "_extensions", ".terraform",
+    ],
+)  # fmt: skip
+def test_settings_that_are_code_are_told(host: Host, name: str) -> None:
+    (host.directory / "mine.dist-info").mkdir()
+    (host.directory / "sub").mkdir()
+    after = begin(host)
+    if name.endswith(("info", "s", "m")):
+        (host.directory / name).mkdir()
+    else:
+        put(host, name)
+    assert f"created {name}: " in told(after)
+
+
+CHAINS = {
+    ".venv": (".envs/current", "v1"),
+    ".vscode": ("cfg/current", "v1"),
+    "sub/.envrc": ("../envs/current", "v1"),
+    ".git/hooks/pre-commit": ("../../scripts/hook", "h1.sh"),
+    "sub/.git/hooks/pre-commit": ("../../../scripts/hook", "h1.sh"),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_link_in_the_middle_that_was_changed_is_told(host: Host, name: str) -> None:
+    """What is guarded is the last place; another link on the way leads the host elsewhere."""
+    middle, last = CHAINS[name]
+    link = host.directory / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    between = Path(os.path.normpath(link.parent / middle))
+    between.parent.mkdir(parents=True, exist_ok=True)
+    for target in (last, "other"):
+        (between.parent / target).mkdir()
+    between.symlink_to(last)
+    link.symlink_to(middle)
+    spec = make_spec(host, mounts=mounts.complete((mounts.project_mount(host),), host))
+    absent, after = mounts.absent(spec, host), begin(host)
+    assert told(after) == ""
+    between.unlink()
+    between.symlink_to("other")
+    assert link in mounts.planted(absent) or f"changed {name}: " in told(after)
