@@ -15,6 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import imports
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ __all__ = [
     "start",
     "unload_ipython_extension",
 ]
+
+imports.install()  # before anything else is imported
 
 _HOMES = {
     "FileChange": "result",

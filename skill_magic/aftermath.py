@@ -63,6 +63,12 @@ class Aftermath:
         yield from self._later(after)
         yield from self._bits(after)
         yield from self._open(after)
+        if after.outward:
+            places = [f"{path} → {end}" for path, end in sorted(after.outward)]
+            yield (
+                f"this run made links that lead out of the directory: {self._names(places)}; "
+                "what reads or writes them here reads or writes there"
+            )
         if after.counted:
             counts = ", ".join(
                 f"{count} in {name}"

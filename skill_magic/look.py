@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .access_lists import AccessLists, access_lists
-from .policy.paths import leads
+from .policy.paths import leads, resolve
 from .policy.protected_later import FIXED, MOST_HOOKS, bare_repository, why
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class Look:
         self.risky: list[str] = []
         self.loose: list[str] = []
         self.grouped: list[str] = []
+        self.outward: list[tuple[str, str]] = []
         self.counted: Counter[str] = Counter()
         self.closed: list[str] = []
         self.complete = True
@@ -117,7 +118,8 @@ class Look:
         self._entries = 0
         self._deadline = time.monotonic() + SECONDS
         self._waiting: deque[tuple[str, str]] = deque()
-        for root in roots:
+        self._roots = tuple(roots)
+        for root in self._roots:
             self._root(root)
         while self._waiting and self.complete:
             self._folder(*self._waiting.popleft())
@@ -163,8 +165,8 @@ class Look:
     def _entry(self, entry: os.DirEntry[str], folder: str, parent: str, group: str) -> None:
         path = f"{folder}/{entry.name}" if folder != "/" else f"/{entry.name}"
         try:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            reason = why(entry.name, parent, link=entry.is_symlink())
+            is_folder, is_link = entry.is_dir(follow_symlinks=False), entry.is_symlink()
+            reason = why(entry.name, parent, link=is_link)
             if not is_folder and reason is None and (self._since is None or path in self._same):
                 return
             found = entry.stat(follow_symlinks=False)
@@ -183,8 +185,18 @@ class Look:
             if guarded not in (None, (found.st_dev, found.st_ino)):
                 self._found(path, found.st_mode)
                 self._waiting.append((path, group or (entry.name if entry.name in self._apart else "")))
+        elif is_link:
+            self._link(path, found)
         elif self._since is not None:
             self._file(path, found, group)
+
+    def _link(self, path: str, found: os.stat_result) -> None:
+        """A new link that leads out of what the run may write to: what the person does with it they do elsewhere."""
+        if self._since is None or found.st_ctime_ns < self._since:
+            return
+        end = resolve(path)
+        if not any(_in(end, root) for root in self._roots):
+            self.outward.append((path, end))
 
     def _hooks(self, repository: str, reason: str) -> None:
         """Hooks that are links: the folder is guarded, but not each link that one of them passes."""

@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import EngineError, EngineLost
+from ..errors import EngineError, EngineLost, PolicyError
 from ..events import Finished, Note, Output, Started
 from . import image_links, images, neighbours, passwd, session
 from .channel import Channel
@@ -204,6 +204,7 @@ class Life:
                     self._streams.append(feed)
             with neighbours.held(self.engine, self.spec, self.host):
                 recheck(self.spec)
+                self._places()
                 with self._starting("start"):
                     self.engine.api.start(self.container)
                 recheck(self.spec, started=True)
@@ -220,6 +221,13 @@ class Life:
             self.ended.set()
             for stream in self._streams:
                 stream.close()
+
+    def _places(self) -> None:
+        """:raises PolicyError: a place that a mount or the working directory needs is gone since the check."""
+        from ..policy.rules import check_places
+
+        if self.engine.local and (found := check_places(self.spec, self.host)):
+            raise PolicyError(f"{self.spec.skill}: a folder changed under our hands", found)
 
     @contextlib.contextmanager
     def _starting(self, doing: str) -> Iterator[None]:

@@ -254,8 +254,10 @@ def nested(context: Context) -> Iterator[Violation]:
     if too_many(spec):
         return
     for mount in spec.mounts:
+        if mount.ours:
+            continue
         around, place = _on_host(spec.mounts, clean(mount.target), strictly=True)
-        if mount.ours or around is None or os.path.lexists(place):
+        if around is None or os.path.lexists(place):
             continue
         shown = context.target(mount)
         missing = context.path(around, place) if shown == mount.target else redact.MASK

@@ -85,6 +85,13 @@ def refuses_mounts(spec: RunSpec, host: Host, settings: Settings, judge: Judge) 
     return any(each.kind == "refused" and not each.liftable for each in found)
 
 
+def check_places(spec: RunSpec, host: Host) -> tuple[Violation, ...]:
+    """Judge once more, just before the start, what each mount and the working directory need on the host: the engine
+    makes what is not there, as root."""
+    context = Context(spec, host, Settings())
+    return tuple(each for rule in (policy_mounts.nested, policy_ways.inside) for each in rule(context))
+
+
 def check_image(
     spec: RunSpec,
     image: ImageFacts,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MIME = "application/vnd.skill-magic.run+json"
 """The key figures as data, beside the HTML and the text, for tools that read notebooks."""
 
+MOST_NOTES = 20
+"""Notes that a card shows; others are counted."""
+
 COMMAND_LIMIT = 4000
 """Characters of a command line that are shown."""
 
@@ -156,7 +159,9 @@ def _files(result: RunResult) -> str:
 
 
 def _notes(result: RunResult) -> str:
-    notes = [f"<div>{markup(line(note))}</div>" for note in result.notes[:20]]
+    notes = [f"<div>{markup(line(note))}</div>" for note in result.notes[:MOST_NOTES]]
+    if more := len(result.notes) - MOST_NOTES:
+        notes += [f"<div>and {more} more, in the result's notes</div>"] if more > 0 else []
     return (
         f'<div style="{_PART};border-left:3px solid {_WARN};padding-left:8px">{"".join(notes)}</div>'
         if notes

@@ -99,15 +99,32 @@ def test_help_works_without_load_ext(installed: Path, tmp_path: Path) -> None:
     assert "Docstring:" in help_text
 
 
-def test_the_startup_file_imports_nothing_and_leaves_no_name(installed: Path, tmp_path: Path) -> None:
+def test_the_startup_file_loads_nothing_and_leaves_no_name(installed: Path, tmp_path: Path) -> None:
     cells = (
         "import sys",
-        "print('imported:', 'skill_magic' in sys.modules)",
+        "print('loaded:', sorted(name for name in sys.modules if name.startswith('skill_magic.')))",
         "print('names:', sorted(name for name in globals() if not name.startswith('_')))",
     )
     shown = shell(installed, tmp_path, *cells)
-    assert "imported: False" in shown
+    assert "loaded: ['skill_magic._version', 'skill_magic.imports']" in shown
     assert "names: ['In', 'Out', 'exit', 'get_ipython', 'open', 'quit', 'sys']" in shown
+
+
+@pytest.mark.parametrize("name", ["skill_magic.py", "skill_magic/__init__.py"])
+def test_a_project_cannot_take_the_packages_place(installed: Path, tmp_path: Path, name: str) -> None:
+    """A shell looks for modules in its directory first."""
+    path = tmp_path / "project" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("print('theirs')\n")
+    shown = shell(
+        installed,
+        tmp_path / "project",
+        "%skill list --help",
+        "import skill_magic",
+        "print(skill_magic.__file__)",
+    )
+    assert "theirs" not in shown
+    assert "site-packages/skill_magic/__init__.py" in shown
 
 
 def test_a_startup_file_that_cannot_register_is_silent(tmp_path: Path) -> None:
