@@ -116,7 +116,7 @@ def test_a_run_that_is_stopped(command: list[str], tmp_path: Path, number: int) 
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert said.decode().splitlines() == ["SkillInterrupted: python-runner stopped by you"]
+    assert said.decode() == "SkillInterrupted: python-runner stopped by you\n"
 
 
 def test_a_program_that_is_not_there(command: list[str], tmp_path: Path) -> None:
