@@ -368,8 +368,7 @@ def _place(host: Host, explicit: Path | None, path: Path | None) -> tuple[Host, 
         explicit = real
         if directory != real.parent and real.parent not in directory.parents:
             directory = real.parent
-    environment = {**host.environment, "PWD": str(directory)}
-    return replace(host, directory=directory, environment=environment), explicit
+    return host.at(directory), explicit
 
 
 def _faulty(name: str, faults: Sequence[Violation], message: str = "") -> Decision:
