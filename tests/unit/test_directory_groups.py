@@ -150,7 +150,8 @@ def test_a_directory_that_is_gone_has_no_groups(tmp_path: Path) -> None:
             for name in (
                 "docker", "Docker", "dockerroot", "docker-users", "podman", "lxd", "incus-admin", "libvirt",
                 "libvirt-qemu", "libvirtd", "kvm", "qemu", "sudo", "sudo-users", "wheel", "adm", "admin",
-                "Domain Admins", "disk", "kmem", "shadow", "root", "toor", "systemd-journal", "systemd-network", "_ssh", "www-data", "nogroup", "video",
+                "Domain Admins", "disk", "kmem", "shadow", "root", "toor",
+                "systemd-journal", "systemd-network", "_ssh", "www-data", "nogroup", "video",
                 "render", "input", "tty", "staff", "plugdev", "tape", "containerd", "dockerteam",
             )
         ),
