@@ -14,8 +14,6 @@ from .layers import Origin
 from .toml_lines import Path as KeyPath
 from .values import Fault
 
-CODE = "not-docker"
-
 OTHERS = ("native", "wasm")
 """The Skill Engine's runtimes beside Docker; without a docker table and a runtime it takes a skill for the last."""
 
@@ -71,7 +69,7 @@ class NonDocker:
             fix += f" The bundled {self.name} is behind it: rename this one to have that."
         field, value = ("runtime", self.runtime) if self.said else (f"skills.{self.name}", "")
         fault = Violation(
-            CODE, field, value, reason, fix, None, self.file, self.line, "invalid", not self.said
+            "not-docker", field, value, reason, fix, None, self.file, self.line, "invalid", not self.said
         )
         return ManifestError(f"{self.name} is not a Docker skill", [fault])
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..command.parse import Request
 from ..errors import ManifestError, PolicyError, SpecError
 from ..findings import Violation, without_offer
-from ..manifest.non_docker import CODE
 from . import redact
 from .paths import Judge
 from .protected import below
@@ -30,7 +29,7 @@ Verdict = Literal["allow", "trust", "deny", "error", "not-docker"]
 def verdict_of(violations: tuple[Violation, ...]) -> Verdict:
     """A refusal that nothing lifts is worse than invalid input, and that is worse than one that a grant
     lifts. A skill that is none of Docker's has but that one thing to be said of it."""
-    if violations and all(each.code == CODE for each in violations):
+    if violations and all(each.code == "not-docker" for each in violations):
         return "not-docker"
     if any(each.kind == "refused" and not each.liftable for each in violations):
         return "deny"
