@@ -7,10 +7,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .directory_groups import DirectoryGroup, directory_groups
 from .errors import SkillError
 
 
@@ -67,6 +68,8 @@ class Host:
         (``trust.json``);
         :param cache_dir: logs of runs; :param system_dir: the administrator's configuration.
     :param notebook: the open notebook's file, where it is known.
+    :param groups: all groups of this process; :param directory_groups: those of them, less the first, that count in
+        ``directory``.
     """
 
     directory: Path
@@ -84,6 +87,23 @@ class Host:
     system_dir: Path = Path("/etc/skill_magic")
     notebook: Path | None = None
     groups: tuple[int, ...] = ()
+    directory_groups: tuple[DirectoryGroup, ...] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What ``${VAR}`` may name. ``PWD``, ``UID`` and ``GID`` are the run's own, whatever the environment says:
+        shells know the two numbers and do not hand them on."""
+        own = {"PWD": str(self.directory), "UID": str(self.uid), "GID": str(self.gid)}
+        return {**self.environment, **own}
+
+    def at(self, directory: Path) -> Host:
+        """The same machine and caller for a notebook in another directory."""
+        return replace(
+            self,
+            directory=directory,
+            environment={**self.environment, "PWD": str(directory)},
+            directory_groups=directory_groups(directory, self.uid, {*self.groups} - {self.gid}),
+        )
 
 
 def discover(directory: Path | None = None, *, notebook: Path | None = None) -> Host:
@@ -94,7 +114,7 @@ def discover(directory: Path | None = None, *, notebook: Path | None = None) -> 
     """
     where = _directory(directory, notebook)
     environment = {**os.environ, "PWD": str(where)}
-    uid, gid = os.getuid(), os.getgid()
+    uid, gid, groups = os.getuid(), os.getgid(), tuple(os.getgroups())
     user, home = _person(uid, environment)
     config, data, cache = _own_directories(home)
     return Host(
@@ -111,7 +131,8 @@ def discover(directory: Path | None = None, *, notebook: Path | None = None) -> 
         data_dir=data,
         cache_dir=cache,
         notebook=Path(os.path.abspath(notebook)) if notebook is not None else None,
-        groups=tuple(os.getgroups()),
+        groups=groups,
+        directory_groups=directory_groups(where, uid, {*groups} - {gid}),
     )
 
 

@@ -154,7 +154,9 @@ class RunSpec:
     :param entrypoint: argv[0], never split; ``None`` for the image's own.
     :param working_dir: may be the target of a mount, which host variables can be a part of: not in the repr.
     :param user: ``uid:gid`` or a name; ``None`` for the image's own user (``user = "image"``).
-    :param user_field: ``user`` where the manifest set it, ``extra_args[i]`` for ``--user``, empty for the caller's own.
+    :param user_field: ``user`` where the manifest set it, ``extra_args[i]`` for ``--user``, empty for the caller's own;
+        :param user_names: names of host variables whose values are a part of it.
+    :param groups: the caller's further groups that share the notebook's directory; :param group_add: others.
     :param init: ``True``/``False`` where it was asked for, ``None``: an init unless the image brings one.
     :param wishes: options without a field; a spec that has one of class "never" cannot be turned into API arguments.
     :param origin: layer of the manifest: ``project``, ``user`` or ``bundled``.
@@ -177,6 +179,8 @@ class RunSpec:
     network_field: str = ""
     user: str | None = None
     user_field: str = ""
+    user_names: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
     group_add: tuple[str, ...] = ()
     gpus: Gpus | None = None
     read_only: bool = False

@@ -82,7 +82,7 @@ def _host_config(spec: RunSpec, image: ImageFacts, labels: Mapping[str, str]) ->
         "DnsOptions": list(spec.dns_options),
         "DnsSearch": list(spec.dns_search),
         "ExtraHosts": list(spec.extra_hosts),
-        "GroupAdd": list(spec.group_add),
+        "GroupAdd": [*map(str, spec.groups), *spec.group_add],
         "Init": wants_init(spec, image),
         "IpcMode": spec.ipc,
         "Links": [],

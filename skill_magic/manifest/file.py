@@ -17,6 +17,7 @@ from ..command.grammar import VERBS
 from ..findings import Violation
 from . import keys, reading, values
 from .layers import HOLE, Docker, Origin, Skill
+from .non_docker import NonDocker, docker_missing, is_non_docker, runtime_fault
 from .toml_lines import Path as KeyPath
 
 _FAULTS_OF_FILE = 256
@@ -37,12 +38,14 @@ class _Hidden:
 class Layer:
     """What one file holds.
 
-    :param faults: skill name → what is wrong with it; :param partial: as in ``Manifests``.
+    :param others: those that are not Docker's; :param faults: skill name → what is wrong with it;
+        :param partial: as in ``Manifests``.
     :param broken: what is wrong with the file as a whole.
     """
 
     file: Path
     skills: dict[str, Skill] = field(default_factory=dict)
+    others: dict[str, NonDocker] = field(default_factory=dict)
     faults: dict[str, tuple[Violation, ...]] = field(default_factory=dict)
     partial: dict[str, Skill] = field(default_factory=dict)
     broken: tuple[Violation, ...] = ()
@@ -103,6 +106,7 @@ class _Reader:
                 last = replace(last, reason=f"{last.reason} Of such faults {left:,} more are not listed.")
                 broken = [*broken[: _FAULTS_OF_FILE - 1], last]
             self.layer.broken = tuple(broken)
+            self.layer.others.clear()
             for name in tables:
                 if name in self.layer.skills:
                     self.layer.partial[name] = self.layer.skills.pop(name)
@@ -119,7 +123,10 @@ class _Reader:
                 return  # somebody else's skill: what it would be here is of no interest
             self.layer.partial[name] = self._made(name, table, frozenset(fault.field for fault in found))
             return
-        self.layer.skills[name] = self._made(name, table, frozenset())
+        if is_non_docker(table):
+            self.layer.others[name] = NonDocker.of(name, table, self.origin, self.layer.file, self.lines)
+        else:
+            self.layer.skills[name] = self._made(name, table, frozenset())
 
     def _made(self, name: str, table: dict[str, Any], bad: frozenset[str]) -> Skill:
         """The skill of a table, without the fields in ``bad``."""
@@ -154,7 +161,7 @@ class _Reader:
         if not _NAME.fullmatch(name):
             reason = "A skill's name is letters, digits, _ . and -, at most 64, the first a letter or digit."
             found.append(self._fault("skill-name", path, name, reason, "Rename it."))
-        elif name in VERBS:
+        elif name in VERBS and not is_non_docker(table):
             reason = f"{name} is a word of %skill itself."
             found.append(
                 self._fault("skill-name", path, name, reason, f"Rename it, for instance {name}-tool.")
@@ -199,26 +206,21 @@ class _Reader:
         return found
 
     def _runtime_faults(self, path: KeyPath, table: dict[str, Any]) -> list[Violation]:
+        if is_non_docker(table):
+            return []
         docker, runtime = table.get("docker"), table.get("runtime")
+        found: list[Violation] = []
         if isinstance(runtime, str) and runtime != "docker":
-            known = runtime in ("wasm", "native")
-            reason = "This package runs Docker skills only." if known else "There is no such runtime."
-            fix = 'Run it with the Skill Engine, or give it runtime = "docker" and a docker table.'
-            found = [self._fault("runtime-unsupported", (*path, "runtime"), runtime, reason, fix)]
-        else:
-            found = []
+            fault = runtime_fault(runtime)
+            found = [self._fault(fault.code, (*path, "runtime"), runtime, fault.reason, fault.fix)]
         misplaced = "image" in table  # reported already, with the docker table as the way out
         if isinstance(docker, dict):
             inside = self._docker_faults(path, docker, table.get("source"))
             return [*found, *(each for each in inside if not (misplaced and each.code == "image-missing"))]
         if found or docker is not None or misplaced:
             return found
-        if runtime is None:
-            reason = "It has no docker table, and this package runs Docker skills only."
-        else:
-            reason = "It has no docker table."
-        fix = f'Write [skills.{path[1]}.docker] with image = "…".'
-        return [self._fault("docker-missing", path, None, reason, fix)]
+        fault = docker_missing(str(path[1]), table)
+        return [self._fault(fault.code, path, None, fault.reason, fault.fix)]
 
     def _docker_faults(self, skill: KeyPath, table: dict[str, Any], source: Any) -> list[Violation]:
         path = (*skill, "docker")

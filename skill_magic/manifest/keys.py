@@ -50,7 +50,7 @@ DOCKER: Mapping[str, Key] = {
     "cpus": Key("number", values.cpus_fault, "limit such as `0.5` or `2`"),
     "network": Key("string", values.network_fault, "`none` or `bridge`", '`"none"`'),
     "rm": Key("bool", values.text_fault, "remove the container when it has ended", "`true`"),
-    "user": Key("string", values.user_fault, "`uid:gid`, a name, or `image` for the image's own", "you"),
+    "user": Key("string", values.user_text_fault, "`uid:gid`, a name, or `image` for the image's own", "you"),
     "gpus": Key("string", values.gpus_fault, "`all`, a count, or device ids"),
     "read_only": Key("bool", values.text_fault, "nothing in the image can be written", "`false`"),
     "platform": Key("string", values.platform_fault, "such as `linux/arm64`", "the engine's"),

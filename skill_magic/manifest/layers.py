@@ -17,6 +17,7 @@ from ..findings import Violation
 if TYPE_CHECKING:
     from ..host import Host
     from .file import Layer
+    from .non_docker import NonDocker
 
 Origin = Literal["project", "user", "bundled"]
 
@@ -89,6 +90,7 @@ class Manifests:
     :param partial: for a skill with faults what is sound in it, to be judged beside them and never to be run;
         lists keep a :data:`HOLE` for each item with a fault, and a missing image is an empty string.
     :param files: the manifests that were read; :param searched: every path that was looked at.
+    :param others: skills that are none of Docker's, which stand before those of a layer further away too.
     :param broken: the faults of the nearest file that cannot be read as a whole; no layer behind it counts.
     """
 
@@ -98,18 +100,21 @@ class Manifests:
     searched: tuple[Path, ...]
     broken: tuple[Violation, ...] = ()
     partial: Mapping[str, Skill] = field(default_factory=dict)
+    others: Mapping[str, NonDocker] = field(default_factory=dict)
 
     def find(self, name: str) -> Skill:
         """The skill of that name.
 
-        :raises ManifestError: where it has faults, or where a nearer file is broken and might have described
-            it.
+        :raises ManifestError: where it has faults or is none of Docker's, or where a nearer file is broken and
+            might have described it.
         :raises SkillNotFound: where there is none.
         """
         from ..command.grammar import misread  # which reads our values
 
         if name in self.skills:
             return self.skills[name]
+        if name in self.others:
+            raise self.others[name].error(hides=name in _bundled(BUNDLED).skills)
         if faults := self.faults.get(name) or self.broken:
             file = faults[0].file
             what = (
@@ -163,12 +168,15 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
     skills: dict[str, Skill] = {}
     faults: dict[str, tuple[Violation, ...]] = {}
     partial: dict[str, Skill] = {}
+    others: dict[str, NonDocker] = {}
     for layer in layers:
-        for name in {**layer.skills, **layer.faults}:
-            if name in skills or name in faults:
+        for name in {**layer.skills, **layer.others, **layer.faults}:
+            if name in skills or name in others or name in faults:
                 continue
             if name in layer.skills:
                 skills[name] = layer.skills[name]
+            elif name in layer.others:
+                others[name] = layer.others[name]
             else:
                 faults[name] = layer.faults[name]
                 if name in layer.partial:
@@ -179,7 +187,7 @@ def load(host: Host, *, explicit: Path | None = None) -> Manifests:
             break
     files = tuple(layer.file for layer in layers)
     broken = next((layer.broken for layer in layers if layer.broken), ())
-    return Manifests(skills, faults, files, tuple(searched), broken, partial)
+    return Manifests(skills, faults, files, tuple(searched), broken, partial, others)
 
 
 @lru_cache(maxsize=1)

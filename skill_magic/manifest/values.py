@@ -207,6 +207,11 @@ def user_fault(text: str) -> Fault | None:
     return None
 
 
+def user_text_fault(text: str) -> Fault | None:
+    """The same before variables are filled in, which happens where the run is planned."""
+    return line_fault(text) if re.search(r"[$`]", text) else user_fault(text)
+
+
 def gpus_fault(text: str) -> Fault | None:
     """``all``, a count, or device ids: ``0,1``, ``device=0``, ``GPU-…``."""
     fix = 'Write "all", a count such as "2", or ids such as "device=0" or "0,1".'

@@ -105,7 +105,7 @@ class Reader:
 
     def __init__(self, text: str, field: str, host: Host, base_dir: Path) -> None:
         self.text, self.field, self.host, self.base_dir = text, field, host, base_dir
-        self.environment = {**host.environment, "PWD": str(host.directory)}
+        self.environment = host.variables
         self._names: dict[str, None] = {}
         self._target_names: dict[str, None] = {}
 

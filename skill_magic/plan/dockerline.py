@@ -148,7 +148,7 @@ def _rest(spec: RunSpec) -> Iterator[str]:
         else:
             yield from ("--gpus", "all" if spec.gpus.count in (None, -1) else str(spec.gpus.count))
     lists = {
-        "--group-add": spec.group_add,
+        "--group-add": (*map(str, spec.groups), *spec.group_add),
         "--dns": spec.dns,
         "--dns-option": spec.dns_options,
         "--dns-search": spec.dns_search,

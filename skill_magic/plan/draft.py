@@ -23,7 +23,7 @@ from ..mounts import mounts
 from ..policy import redact
 from ..policy.protected import below
 from ..spec import EnvVar, Gpus, Limits, Mount, RunSpec
-from . import envvars, limits
+from . import envvars, limits, users
 from .quantities import human
 
 _KERNEL_TREES = ("/proc", "/sys", "/dev")
@@ -63,7 +63,7 @@ def draft(skill: Skill, request: Request, host: Host) -> Draft:
     options = request.options
     container_mounts, working_dir = _mounts(skill, wanted)
     network, network_field = _network(skill, wanted)
-    user, user_field = _user(skill, wanted)
+    user, user_field, user_names = users.user(skill, wanted)
     read_only = _read_only(skill, wanted)
     bounds = limits.resolve(skill, options, wanted)
     if bounds.memory is not None and not bounds.memory_field:
@@ -86,6 +86,8 @@ def draft(skill: Skill, request: Request, host: Host) -> Draft:
         network_field=network_field,
         user=user,
         user_field=user_field,
+        user_names=user_names,
+        groups=users.groups(user, container_mounts, wanted),
         gpus=gpus,
         platform=limits.chosen(wanted, "platform", skill.docker.platform, None, values.platform_fault, str)[
             0
@@ -218,19 +220,6 @@ def _network_rank(text: str) -> int:
     if text == "host" or ":" in text:
         return 0
     return {"bridge": 2, "none": 3}.get(text, 1)
-
-
-def _user(skill: Skill, wanted: Wanted) -> tuple[str | None, str]:
-    host = wanted.host
-    user, field = limits.chosen(wanted, "user", skill.docker.user, None, values.user_fault, str)
-    rootless = host.engine is not None and host.engine.rootless
-    if user is None:
-        # Under a rootless engine the container's root is the caller; any other uid is nobody the host knows.
-        return ("0:0" if rootless else f"{host.uid}:{host.gid}"), ""
-    if user.isdigit() and host.uid != 0 and not rootless:
-        # Without a group the image decides, and an image that does not know the number gives root's.
-        user = f"{user}:{host.gid}" if user.strip("0") else f"{user}:0"
-    return (None if user == "image" else user), field
 
 
 def _read_only(skill: Skill, wanted: Wanted) -> bool:

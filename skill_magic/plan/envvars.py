@@ -14,11 +14,6 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CODE = "environment-invalid"
 
 
-def host_variables(host: Host) -> dict[str, str]:
-    """What ``${VAR}`` may name; ``${PWD}`` is the notebook's directory, whatever the process's own says."""
-    return {**host.environment, "PWD": str(host.directory)}
-
-
 def parse(item: str, *, field: str, host: Host) -> EnvVar | Violation:
     """Read one item; a violation of kind ``invalid``, which shows the name only, where it has no meaning."""
     key, equals, raw = item.partition("=")
@@ -30,11 +25,9 @@ def parse(item: str, *, field: str, host: Host) -> EnvVar | Violation:
         reason = "The name is not made of letters, digits and _."
         return _invalid(field, shown, values.Fault(_CODE, reason, 'Write "NAME=value".'))
     try:
-        expansion = expand(raw, host_variables(host))
+        expansion = expand(raw, host.variables)
     except ExpandError as error:
-        return _invalid(
-            field, shown, values.Fault("variable", _sentence(error.message), _sentence(error.hint))
-        )
+        return _invalid(field, shown, values.Fault("variable", sentence(error.message), sentence(error.hint)))
     word = f"{key}={expansion.text}"
     fault = values.environment_fault(word) or values.argument_fault(word) or unreadable(word)
     if fault is not None:
@@ -55,7 +48,8 @@ def unreadable(word: str) -> values.Fault | None:
     return None
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Words of an error as a sentence."""
     return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 

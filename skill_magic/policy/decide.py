@@ -18,16 +18,19 @@ from .protected import below
 if TYPE_CHECKING:
     from ..host import Host
     from ..manifest.layers import Manifests, Skill
+    from ..manifest.non_docker import NonDocker
     from ..mounts.guards import GuardsError
     from ..spec import ImageFacts, Mount, RunSpec
     from .settings import Settings
 
-Verdict = Literal["allow", "trust", "deny", "error"]
+Verdict = Literal["allow", "trust", "deny", "error", "not-docker"]
 
 
 def verdict_of(violations: tuple[Violation, ...]) -> Verdict:
     """A refusal that nothing lifts is worse than invalid input, and that is worse than one that a grant
-    lifts."""
+    lifts. A skill that is none of Docker's has but that one thing to be said of it."""
+    if violations and all(each.code == "not-docker" for each in violations):
+        return "not-docker"
     if any(each.kind == "refused" and not each.liftable for each in violations):
         return "deny"
     if any(each.kind == "invalid" for each in violations):
@@ -41,6 +44,7 @@ class Decision:
 
     :param skill: ``None`` where the manifest's faults leave none.
     :param spec: the run as planned, within the settings' bounds; ``None`` where the faults leave none.
+    :param other: the skill where it is none of Docker's (``not-docker``), of which nothing is decided.
     """
 
     skill: Skill | None
@@ -48,6 +52,7 @@ class Decision:
     violations: tuple[Violation, ...]
     verdict: Verdict
     name: str = ""
+    other: NonDocker | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The JSON form that ``skill check --json`` promises."""
@@ -60,11 +65,14 @@ class Decision:
     def raise_for_verdict(self) -> None:
         """Nothing for "allow".
 
-        :raises SpecError: for "error"; a ManifestError where the manifest's faults leave no skill.
+        :raises SpecError: for "error"; a ManifestError where the manifest's faults leave no skill, or it is none of
+            Docker's.
         :raises PolicyError: for "deny" and "trust".
         """
         if self.verdict == "allow":
             return
+        if self.other is not None:
+            raise self.other.error()
         if self.verdict == "error" and self.skill is None:
             raise ManifestError(f"{self.name}: this skill cannot be used", self.violations)
         if self.verdict == "error":
@@ -334,10 +342,14 @@ def check_all(host: Host, explicit: Path | None = None, path: Path | None = None
     first = manifests.files[0]
     alone = first not in (manifest.BUNDLED, host.config_dir / manifest.NAMES[0])
     decisions = []
-    for name in sorted({*manifests.skills, *manifests.faults}):
+    known: Mapping[str, Skill | NonDocker] = {**manifests.skills, **manifests.others}
+    for name in sorted({*known, *manifests.faults}):
         faults = manifests.faults.get(name, ())
-        files = {fault.file for fault in faults} or {manifests.skills[name].file}
+        files = {fault.file for fault in faults} or {known[name].file}
         if alone and first not in files:
+            continue
+        if name in manifests.others:
+            decisions.append(not_docker(manifests.others[name]))
             continue
         try:
             decisions.append(
@@ -348,6 +360,11 @@ def check_all(host: Host, explicit: Path | None = None, path: Path | None = None
         except SpecError as error:
             decisions.append(_faulty(name, (*faults, *error.violations), str(error)))
     return decisions
+
+
+def not_docker(other: NonDocker) -> Decision:
+    """The place of a skill in a list of decisions that is none of Docker's."""
+    return Decision(None, None, (), "not-docker", other.name, other)
 
 
 def _settings(host: Host) -> Settings:
@@ -368,8 +385,7 @@ def _place(host: Host, explicit: Path | None, path: Path | None) -> tuple[Host, 
         explicit = real
         if directory != real.parent and real.parent not in directory.parents:
             directory = real.parent
-    environment = {**host.environment, "PWD": str(directory)}
-    return replace(host, directory=directory, environment=environment), explicit
+    return host.at(directory), explicit
 
 
 def _faulty(name: str, faults: Sequence[Violation], message: str = "") -> Decision:

@@ -59,6 +59,7 @@ def host_variables(context: Context) -> Iterator[Violation]:
     seen: set[str] = set()
     sources = [(each.names, each.field or "environment") for each in spec.environment if not each.ours]
     sources += [(each.names, each.field or "volumes") for each in spec.mounts if not each.ours]
+    sources.append((spec.user_names, spec.user_field or "user"))
     for names, where in sources:
         for name in names:
             if standard_name(name) or name in seen:

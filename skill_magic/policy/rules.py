@@ -49,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     policy_network.loader,
     policy_network.gpus,
     policy_user.user,
+    policy_user.given_groups,
     policy_user.added_groups,
     policy_user.strict,
     _wishes,

@@ -66,8 +66,23 @@ def user(context: Context) -> Iterator[Violation]:
     yield from identity(context, spec.user, where)
 
 
+def given_groups(context: Context) -> Iterator[Violation]:
+    """What the plan gives of the caller's own groups, looked at once more: nothing lifts it where it is another."""
+    known = {each.gid for each in context.host.directory_groups if not each.withheld}
+    for gid in context.spec.groups:
+        if gid <= 0 or gid not in known or gid == steering_group(context.host):
+            yield context.violation(
+                "group-add",
+                "groups",
+                str(gid),
+                f"The group {gid} is none that the notebook's directory may be shared with.",
+                "Run the skill in a directory of your own.",
+            )
+
+
 def added_groups(context: Context) -> Iterator[Violation]:
-    """Further groups always need a grant, the caller's own too: a run has none of them unless it asks."""
+    """Groups that are asked for always need a grant, the caller's own too: a run has only those of them that share
+    the notebook's directory."""
     if root_is_caller(context.host):
         return
     for index, group in enumerate(context.spec.group_add):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..door import Door
     from ..host import Host
     from ..manifest.layers import Skill
+    from ..manifest.non_docker import NonDocker
     from ..policy.decide import Decision
 
 WORDS = {
@@ -21,8 +22,12 @@ WORDS = {
     "trust": "needs your trust",
     "deny": "refused",
     "error": "faulty",
+    "not-docker": "not a Docker skill",
 }
 """A verdict as a person reads it."""
+
+FINE = ("allow", "not-docker")
+"""Verdicts with which nothing is the matter."""
 
 
 def list_(command: Command, door: Door) -> Answer:
@@ -33,14 +38,15 @@ def list_(command: Command, door: Door) -> Answer:
             decision.name,
             decision.skill.docker.image if decision.skill else "",
             decision.skill.docker.network if decision.skill else "",
-            decision.skill.origin if decision.skill else "",
+            known.origin if known else "",
             WORDS[decision.verdict],
-            decision.skill.description if decision.skill else "",
+            known.description if known else "",
         )
         for decision in decisions
+        for known in [decision.skill or decision.other]
     ]
     blocks: list[Block] = [Table(("skill", "image", "network", "from", "policy", "description"), rows)]
-    if any(decision.verdict != "allow" for decision in decisions):
+    if any(decision.verdict not in FINE for decision in decisions):
         blocks.append(Text(f"{door.line('check')} says what is the matter with those that are not allowed."))
     return Answer(blocks, [_as_data(decision) for decision in decisions])
 
@@ -50,20 +56,22 @@ def _decisions(host: Host, explicit: Path | None) -> Iterator[Decision]:
     from ..command.parse import Request
     from ..manifest import layers as manifest
     from ..policy import settings
-    from ..policy.decide import Decision, evaluate_named, verdict_of
+    from ..policy.decide import Decision, evaluate_named, not_docker, verdict_of
 
     manifests = manifest.load(host, explicit=explicit)
     bounds = settings.load(host)
     for name, faults in manifests.faults.items():
         if name not in manifests.partial:
             yield Decision(None, None, faults, verdict_of(faults), name or str(faults[0].file))
+    yield from map(not_docker, manifests.others.values())
     for name in (*manifests.partial, *manifests.skills):
         yield evaluate_named(manifests, Request(name), host, settings=bounds)
 
 
 def _nearest(decision: Decision) -> tuple[int, str]:
     order = ("project", "user", "bundled")
-    return (order.index(decision.skill.origin) if decision.skill else 0, decision.name)
+    known = decision.skill or decision.other
+    return (order.index(known.origin) if known else 0, decision.name)
 
 
 def _as_data(decision: Decision) -> dict[str, Any]:
@@ -77,8 +85,19 @@ def _as_data(decision: Decision) -> dict[str, Any]:
             "description": skill.description,
             "file": str(skill.file),
             "line": skill.lines.get("image"),
+            "runtime": "docker",
         }
-    return facts
+    return facts | (_as_other(decision.other) if decision.other is not None else {})
+
+
+def _as_other(other: NonDocker) -> dict[str, Any]:
+    return {
+        "origin": other.origin,
+        "description": other.description,
+        "file": str(other.file),
+        "line": other.line,
+        "runtime": other.runtime,
+    }
 
 
 def info(command: Command, door: Door) -> Answer:
@@ -90,6 +109,9 @@ def info(command: Command, door: Door) -> Answer:
     manifests = manifest.load(door.host, explicit=command.options.manifest)
     answers = []
     for name in command.names:
+        if name in manifests.others:
+            answers.append(_describe_other(manifests.others[name], door))
+            continue
         skill = manifests.find(name)
         decision = evaluate(skill, Request(name), door.host)
         answers.append(_describe(skill, decision, door))
@@ -111,6 +133,22 @@ def _describe(skill: Skill, decision: Decision, door: Door) -> tuple[list[Block]
         blocks.append(Text(f"{door.line(f'explain {skill.name}')} says why."))
     data = _as_data(decision) | {"cell": skill.cell, "leading_args": list(skill.leading_args), "docker": keys}
     return blocks, data
+
+
+def _describe_other(other: NonDocker, door: Door) -> tuple[list[Block], dict[str, Any]]:
+    from ..policy.decide import not_docker
+
+    place = f"{other.file}:{other.line}" if other.line else str(other.file)
+    rows = [("runtime", other.runtime, place if other.said else "default")]
+    if other.source:
+        rows.append(("source", other.source, str(other.file)))
+    decision = not_docker(other)
+    blocks: list[Block] = [
+        Text(f"{other.name}: {other.description}" if other.description else other.name),
+        Table(("key", "value", "from"), rows),
+        Text(f"policy: {WORDS[decision.verdict]}; {door.line(f'explain {other.name}')} says what to do."),
+    ]
+    return blocks, _as_data(decision)
 
 
 def _keys(skill: Skill) -> dict[str, Any]:

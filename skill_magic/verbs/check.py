@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..answer import Answer, Block, Findings, Text
 from ..findings import SHOWN, first
-from .catalogue import WORDS
+from .catalogue import FINE, WORDS
 from .explain import verdict_data
 
 if TYPE_CHECKING:
@@ -36,16 +36,20 @@ def check(command: Command, door: Door) -> Answer:
         hint = f"check takes a path; {name} is a skill: {door.line(f'explain {name}')}"
         raise CommandError(
             f"no such file or directory: {path}",
-            hint if name in known.skills or name in known.faults else door.line("check [PATH]"),
+            hint if name in {**known.skills, **known.others, **known.faults} else door.line("check [PATH]"),
         )
     decisions = check_all(door.host, path=path)
     blocks = list(_told(decisions, door))
-    bad = sum(decision.verdict != "allow" for decision in decisions)
-    skills = [decision for decision in decisions if decision.name]
+    bad = sum(decision.verdict not in FINE for decision in decisions)
+    skills = [decision for decision in decisions if decision.name and decision.other is None]
+    others = len([decision for decision in decisions if decision.other is not None])
     if skills:
         count = f"{len(skills)} skill{'s' if len(skills) > 1 else ''}"
         allowed = "allowed" if len(skills) == 1 else "all allowed"
         blocks.append(Text(f"{count}, {bad} not allowed" if bad else f"{count}, {allowed}"))
+    if others:
+        are = "skill is" if others == 1 else "skills are"
+        blocks.append(Text(f"{others} {are} for other runtimes, and not run here"))
     return Answer(blocks, [verdict_data(decision) for decision in decisions], 1 if bad else 0)
 
 
@@ -62,8 +66,9 @@ def _told(decisions: Sequence[Decision], door: Door) -> Iterator[Block]:
     for decision in decisions[:_MOST_SKILLS]:
         own = [each for each in decision.violations if each not in above]
         more = ", see above" if len(own) < len(decision.violations) else ""
-        good = decision.verdict == "allow"
-        yield Text(f"{_title(decision)}: {WORDS[decision.verdict]}{more}", good=good)
+        good = None if decision.other is not None else decision.verdict == "allow"
+        what = f" (runtime {decision.other.runtime})" if decision.other is not None else more
+        yield Text(f"{_title(decision)}: {WORDS[decision.verdict]}{what}", good=good)
         if own and room > 0:
             yield Findings(first(own, room))
         room -= len(own)

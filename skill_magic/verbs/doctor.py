@@ -153,7 +153,9 @@ def _manifests(door: Door) -> Iterator[Finding]:
     manifests = manifest.load(door.host)
     for path in manifests.files:
         count = sum(skill.file == path for skill in manifests.skills.values())
-        yield Finding("manifest", "ok", f"{path}: {count} skill{'' if count == 1 else 's'}")
+        others = sum(other.file == path for other in manifests.others.values())
+        beside = f", {others} for other runtimes" if others else ""
+        yield Finding("manifest", "ok", f"{path}: {count} skill{'' if count == 1 else 's'}{beside}")
     holders: dict[Violation, list[str]] = {}
     for name, faults in manifests.faults.items():
         for fault in faults:

@@ -32,6 +32,11 @@ def explain(command: Command, door: Door) -> Answer:
     if decision.spec is not None:
         line = docker_run_line(decision.spec)
         blocks.append(Verbatim(shell(docker_run_words(decision.spec))))
+        blocks += [
+            Text(f"group {each}: yours, and the notebook's directory is shared with it")
+            for each in door.host.directory_groups
+            if each.gid in decision.spec.groups
+        ]
         blocks += [Text(f"note: {note}") for note in decision.spec.notes]
     blocks.append(Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"))
     blocks.append(Findings(decision.violations))

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,37 @@ def _sweep() -> None:
     for left in Path("/tmp").glob("skill-test-installation-*-*"):
         if not Path("/proc", left.name.split("-")[3]).exists() and left.lstat().st_uid == 0:
             shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def group_of(*members: str, number: int | None = None) -> Iterator[tuple[int, list[int]]]:
+    """A group of persons, made for a test, and its members: its number, and theirs.
+
+    All have names of this test's own, so that others may run beside it.
+    """
+    name = f"skill-test-{uuid.uuid4().hex[:8]}"
+    made = [["groupdel", name]]
+    try:
+        with _alone():
+            free = _free_numbers()
+            chosen = str(next(free) if number is None else number)
+            subprocess.run(["groupadd", "--gid", chosen, name], check=True, capture_output=True)
+            for member in members:
+                words = ["useradd", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+                words += ["--uid", str(next(free)), "--groups", name, f"{name}-{member}"]
+                subprocess.run(words, check=True, capture_output=True)
+                made.insert(0, ["userdel", "--force", f"{name}-{member}"])
+        yield grp.getgrnam(name).gr_gid, [pwd.getpwnam(f"{name}-{each}").pw_uid for each in members]
+    finally:
+        with _alone():
+            for words in made:
+                subprocess.run(words, check=False, capture_output=True)
+
+
+def _free_numbers() -> Iterator[int]:
+    """Numbers that no user and no group has."""
+    taken = {each.pw_uid for each in pwd.getpwall()} | {each.gr_gid for each in grp.getgrall()}
+    return (number for number in range(56_000, 60_000) if number not in taken)
 
 
 def become(uid: int = UID, groups: Sequence[int] = ()) -> list[str]:

@@ -155,6 +155,15 @@ def test_a_broken_manifest_completes_what_it_can(shell: InteractiveShell, tmp_pa
     assert found == ["doctor"]
 
 
+def test_skills_of_other_runtimes_are_not_offered(shell: InteractiveShell, tmp_path: Path) -> None:
+    text = '[skills.zz-native]\nruntime = "native"\n[skills.zz-wasm]\nsource = "./x"\n'
+    (tmp_path / "skills.toml").write_text(text + '[skills.zz-docker.docker]\nimage = "python:3.12-slim"\n')
+    for line in ("%skill zz", "%%skill zz", "%skill info zz", "%skill pull zz"):
+        with provisionalcompleter():
+            found = [each.text for each in shell.Completer.completions(line, len(line))]
+        assert found == ["zz-docker"], line
+
+
 HOSTILE = [
     "a\x1b[2Jb", "a\nb", "a\rb", "a\tb", "a\x7fb", "a\x9b2Jb", "a\u202eb", "a\u2066b", "a\u2028b", "a\u2029b", "a\x85b",
     "a\u200bb", "a\ufeffb", "a\u3164b", "a\U000e0041b", "a\xadb", os.fsdecode(b"a\xffb"), "a\x00b",

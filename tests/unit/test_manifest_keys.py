@@ -296,11 +296,10 @@ def test_an_unknown_key_gets_a_suggestion(file: Path, key: str, suggested: str) 
 @pytest.mark.parametrize(
     ("text", "code", "field", "line"),
     [
-        ("[skills.t]\n", "docker-missing", "skills.t", 1),
         ('[skills.t]\nruntime = "docker"\n', "docker-missing", "skills.t", 1),
-        ('[skills.t]\nsource = "./x"\n', "docker-missing", "skills.t", 1),
-        ('[skills.t]\nruntime = "wasm"\n', "runtime-unsupported", "runtime", 2),
-        ('[skills.t]\nruntime = "native"\n', "runtime-unsupported", "runtime", 2),
+        ('[skills.t]\nsource = "docker:x"\n', "docker-missing", "skills.t", 1),
+        ('[skills.t]\nruntime = ""\n', "runtime-unsupported", "runtime", 2),
+        ('[skills.t]\nruntime = "Docker"\n', "runtime-unsupported", "runtime", 2),
         ('[skills.t]\nruntime = "podman"\n', "runtime-unsupported", "runtime", 2),
         ('[skills.t]\nruntime = "wasm"\ndocker.image = "x"\n', "runtime-unsupported", "runtime", 2),
         ("[skills.t]\nruntime = 1\ndocker.image = 'x'\n", "manifest-type", "runtime", 2),
@@ -459,10 +458,8 @@ runtime = "wasm"
 """,
     )
     assert list(found.skills) == ["ffmpeg"]
-    assert {name: faults[0].code for name, faults in found.faults.items()} == {
-        "hello": "docker-missing",
-        "aws": "runtime-unsupported",
-    }
+    assert found.faults == {}
+    assert {name: other.runtime for name, other in found.others.items()} == {"hello": "wasm", "aws": "wasm"}
     assert not found.broken
 
 
