@@ -24,7 +24,6 @@ LONGEST_ARGUMENT = 131_072
 """Bytes of one argument with its closing NUL: MAX_ARG_STRLEN of Linux (32 pages of 4 KiB)."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_TAB = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def line_fault(text: str) -> Fault | None:
@@ -247,7 +246,8 @@ def volume_fault(text: str) -> Fault | None:
 
 
 def environment_fault(text: str) -> Fault | None:
-    """``NAME=value``, ``value`` on one line."""
+    """``NAME=value``; as Docker takes it, ``value`` may go over lines (a key in PEM form) and hold any character but
+    NUL, which ends a variable for every program."""
     fix = 'Write "NAME=value"; ${NAME} stands for the value of a variable of yours.'
     name, equals, value = text.partition("=")
     if not equals:
@@ -256,4 +256,8 @@ def environment_fault(text: str) -> Fault | None:
         )
     if not _ENVIRONMENT_NAME.fullmatch(name):
         return Fault("environment-invalid", "The name is not made of letters, digits and _.", fix)
-    return _control_fault(_CONTROL_BUT_TAB.search(value))
+    if found := text_fault(value):
+        return found._replace(
+            fix="No variable can hold one: put the value in a file of the notebook's directory."
+        )
+    return None
