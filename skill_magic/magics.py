@@ -77,7 +77,7 @@ class SkillMagics(Magics):
 
         Verbs: run list info explain check trust pull ps stop logs clean doctor (map lock report are
         reserved). Options of a run: --timeout SECONDS, --memory SIZE, --cpus NUMBER, --pull WHEN, --out NAME,
-        --bg, --keep,
+        --stdout FILE, --bg, --keep,
         --no-raise, --quiet, --raw, --expand, --manifest PATH.
 
         %skill --help says more, %skill VERB --help about one verb, %skill doctor about this machine.

@@ -43,6 +43,7 @@ class Options:
 
     :param memory: overrides the manifest's `memory`; :param cpus: overrides `cpus`.
     :param out: notebook variable that receives the result (magic only).
+    :param stdout: file of the notebook's directory that the tool's standard output goes to.
     :param interactive: hand the caller's standard input on (shell only); :param no_stdin: never do (shell only).
     :param manifest: a manifest to use instead of the discovered project one.
     """
@@ -56,6 +57,7 @@ class Options:
     raw: bool = False
     expand: bool = False
     out: str | None = None
+    stdout: str | None = None
     interactive: bool = False
     no_stdin: bool = False
     bg: bool = False
