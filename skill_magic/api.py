@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .command.parse import Options, Request
+from .command.parse import Options, Request, find_habits
 from .door import working_directory
 from .stdin import Stdin, source
 
@@ -132,7 +132,7 @@ def _request(
     if manifest is not None:
         options = dataclasses.replace(options, manifest=Path(manifest))
     words = None if args is None else tuple(_word(number, arg) for number, arg in enumerate(args))
-    return Request(skill, words, source(stdin), options)
+    return Request(skill, words, source(stdin), options, habits=find_habits(words or (), "python"))
 
 
 def _word(number: int, arg: str | os.PathLike[str]) -> str:

@@ -212,7 +212,7 @@ def start(request: Request, host: Host, view: View) -> Handle:
     file = road.stdout_file(request, spec, host)
     try:
         engine = road.connect(host)
-        recorder = road.record(spec, host, file)
+        recorder = road.record(spec, host, request, file)
         handle = Handle(road.start(engine, spec, request, host), recorder, spec, request, view)
     except BaseException:
         if file is not None:
@@ -234,7 +234,8 @@ def attach(name: str, host: Host, view: View) -> Handle:
     from .engine import Run
 
     run = Run.attach_existing(road.connect(host), name, host)
-    handle = Handle(run, road.record(run.spec, host), run.spec, Request(run.spec.skill), view)
+    request = Request(run.spec.skill)
+    handle = Handle(run, road.record(run.spec, host, request), run.spec, request, view)
     _remember(handle)
     return handle
 

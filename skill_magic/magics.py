@@ -236,11 +236,12 @@ def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host
             body = "".join(command.interpolate([body], namespace))
         return dataclasses.replace(request, stdin=body.encode())
     words = command.cell_arguments(body)
+    habits = (*(request.habits or ()), *command.find_habits(words, "magic"))
     if not request.options.raw:
         words = command.interpolate(words, namespace)
-    args = (*(request.args or ()), *words)
+    args = (*(request.args or ()), *map(str, words))
     command.check_arguments(args)
-    return dataclasses.replace(request, args=args)
+    return dataclasses.replace(request, args=args, habits=habits)
 
 
 def make_view(name: str, *, kernel: bool) -> View:

@@ -13,6 +13,7 @@ from .files import FileChange
 from .output import OutputLog, SavedOutput
 
 if TYPE_CHECKING:
+    from .command.habits import Habit
     from .errors import RunError
     from .host import Host
     from .spec import RunSpec
@@ -145,10 +146,17 @@ class Recorder:
 
     :param command_line: the equivalent ``docker run`` line, redacted; made here where it is empty.
     :param stdout: the file that standard output goes to.
+    :param habits: words of a shell among the arguments, ``None`` where nobody has looked for them.
     """
 
     def __init__(
-        self, spec: RunSpec, host: Host, *, command_line: str = "", stdout: StdoutFile | None = None
+        self,
+        spec: RunSpec,
+        host: Host,
+        *,
+        command_line: str = "",
+        stdout: StdoutFile | None = None,
+        habits: tuple[Habit, ...] | None = None,
     ) -> None:
         from .files import Watch
         from .mounts.mounts import absent
@@ -157,6 +165,7 @@ class Recorder:
         self._host = host
         self._command_line = command_line
         self._stdout = stdout
+        self._habits = habits
         self._output = OutputLog(host.cache_dir / "runs", stdout_elsewhere=stdout is not None)
         self._notes = list(spec.notes)
         self._usage = _Samples()
@@ -249,6 +258,7 @@ class Recorder:
                     [
                         *notes,  # first, for a card ends after some
                         *([unwritten] if unwritten and tolerated else []),
+                        *hints.on_success(spec, end, shown, self._habits, self._host),
                         *self._planted(),
                         *self._notes,
                         *self._processes(),
@@ -260,7 +270,9 @@ class Recorder:
             samples=self._usage.kept(),
             lines=_places(spec, self._host),
             shown_args=shown,
-            hints=tuple(filter(None, (*hints.of(spec, end, shown), "" if tolerated else unwritten))),
+            hints=tuple(
+                filter(None, (*hints.of(spec, end, shown, self._habits), "" if tolerated else unwritten))
+            ),
             stdout_file=stdout_file,
             unwritten=self.unwritten,
         )

@@ -84,7 +84,7 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
         if file is not None:
             stack.callback(file.discard)
         engine = connect(host)
-        recorder = record(spec, host, file)
+        recorder = record(spec, host, request, file)
         run = stack.enter_context(contextlib.closing(start(engine, spec, request, host)))
         view.begin(spec, run.stop)
         result = watch(run, recorder, view)
@@ -104,12 +104,12 @@ def stdout_file(request: Request, spec: RunSpec, host: Host) -> StdoutFile | Non
     return opened(request.options.stdout, spec, host, whatever_exit_code=request.options.no_raise)
 
 
-def record(spec: RunSpec, host: Host, stdout: StdoutFile | None = None) -> Recorder:
+def record(spec: RunSpec, host: Host, request: Request, stdout: StdoutFile | None = None) -> Recorder:
     """What follows a run. It looks at the mounted folders first, so it is made before the run is started: what a
     quick tool makes meanwhile would be taken for what was there before."""
     from .result import Recorder
 
-    return Recorder(spec, host, stdout=stdout)
+    return Recorder(spec, host, stdout=stdout, habits=request.habits)
 
 
 def connect(host: Host) -> Engine:
