@@ -149,7 +149,7 @@ def _file(stdout: str | os.PathLike[str] | None) -> str | None:
     """The name of the file for standard output."""
     if stdout is None:
         return None
-    name: object = os.fspath(stdout) if hasattr(stdout, "__fspath__") else stdout
+    name: object = os.fspath(stdout) if isinstance(stdout, os.PathLike) else stdout
     if not isinstance(name, str):
         raise TypeError(
             f"stdout is {stdout!r}: it is the name of a file in the directory; without one the output is in the "

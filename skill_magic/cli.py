@@ -137,8 +137,8 @@ class OutputOnly(QuietView):
         self._view.tick()
 
     def finish(self, result: RunResult) -> None:
-        """Write the rest."""
-        self._view.finish(result)
+        """Write the rest, and no notes."""
+        self._view.finish(dataclasses.replace(result, notes=()))
 
     def error(self, error: BaseException) -> None:
         """Write the rest."""
