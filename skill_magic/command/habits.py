@@ -177,9 +177,11 @@ def _made(
 def _way(kind: Kind, operand: str, door: Door) -> str:
     """What does here what was meant, in a few words."""
     if kind == "output":
-        if not operand:
+        outside = operand.startswith(("/", "~", "../"))  # where no file is written
+        name = operand.rpartition("/")[2] if outside else operand
+        if not name or operand.startswith("/dev/"):
             return ""
-        option = f"stdout={operand!r}" if door == "python" else f"--stdout {shlex.quote(operand)}"
+        option = f"stdout={name!r}" if door == "python" else f"--stdout {shlex.quote(name)}"
         return f"{option} writes a file"
     if kind in ("home", "variable"):
         return "names of files are relative to the notebook's directory"

@@ -171,13 +171,13 @@ SEEN = "import os, sys; sys.stdout.buffer.write(os.environb[b'A'])"
 
 @pytest.mark.parametrize(
     "value",
-    [PEM, PEM.replace("\n", "\r\n"), '{"a":\n\t[1]}', "\n\n", "1\nB=2", "\x1b[31mred\x7f", "grün\u2028"],
+    [PEM, PEM.replace("\n", "\r\n"), '{"a":\n\t[1]}', "\n\n", "1\nB=2", "grün\u2028"],
 )
 def test_a_value_over_several_lines_arrives_byte_for_byte(
     manifest: Write, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("LC_MEASUREMENT", value)  # a variable that needs no grant
-    literal = json.dumps(f"A={value}").replace("\x7f", r"\u007f")
+    literal = json.dumps(f"A={value}")
     for text in (
         'environment = ["A=${LC_MEASUREMENT}"]',
         f"environment = [{literal}]",

@@ -172,6 +172,8 @@ def test_environment(tmp_path: Path) -> None:
         ("A\nB=2", "environment-invalid"),
         ("A=\0", "control-character"),
         ("A=1\nB=\0", "control-character"),
+        ("A=\x1b[31m", "control-character"),
+        ("A=1\n\x7f", "control-character"),
         ("A=${NOPE}", "variable"),
         ("A=${NOPE:?set NOPE first}", "variable"),
         ("A=${TOKEN", "variable"),
@@ -198,7 +200,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQ/IBADANBgkqhkiG9w0==\n-----END PRIVATE
 
 
 @pytest.mark.parametrize(
-    "value", [PEM, PEM.replace("\n", "\r\n"), "1\nB=2", "\n", "a\x1b[31m", "\u2028", '{"a":\n1}']
+    "value", [PEM, PEM.replace("\n", "\r\n"), "1\nB=2", "\n", "a\tb", "\u2028", '{"a":\n1}']
 )
 def test_a_value_over_several_lines_is_the_engines_word_for_word(tmp_path: Path, value: str) -> None:
     host = make_host(tmp_path, environment={"X": value})
@@ -217,7 +219,9 @@ def test_what_is_refused_of_a_value_over_lines_shows_none_of_it(tmp_path: Path) 
     assert fault.code == "control-character"
     assert fault.value == "A=…"
     assert "MIIE" not in str(fault)
-    assert fault.fix == "No variable can hold one: put the value in a file of the notebook's directory."
+    assert (
+        fault.fix == "Take it out, or put the value in a file of the notebook's directory and name that file."
+    )
 
 
 def test_the_same_variable_twice(tmp_path: Path) -> None:
