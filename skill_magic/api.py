@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .command.parse import Options, Request
+from .command.parse import Options, Request, find_habits
 from .door import working_directory
 from .stdin import Stdin, source
 
@@ -31,6 +31,7 @@ def run(
     cpus: str | None = None,
     pull: Literal["missing", "never", "always"] | None = None,
     manifest: str | os.PathLike[str] | None = None,
+    stdout: str | os.PathLike[str] | None = None,
     check: bool = True,
     show: bool = False,
     view: View | None = None,
@@ -46,6 +47,9 @@ def run(
         (``1.5``).
     :param pull: when to pull the image; default ``missing``.
     :param manifest: a manifest to use instead of the one found from ``directory`` upwards.
+    :param stdout: a file of the directory that the tool's standard output goes to, byte for byte; the result's
+        ``stdout`` is then empty. It is written at once when the run has ended well, or with ``check=False`` whatever
+        the tool's exit code; otherwise what was there before stays.
     :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``,
         ``exit_code``.
     :param show: pass the tool's output on to stdout and stderr while it runs; :param view: or any other view.
@@ -54,7 +58,9 @@ def run(
     """
     from . import road
 
-    options = Options(timeout=timeout, memory=memory, cpus=cpus, pull=pull, no_raise=not check)
+    options = Options(
+        timeout=timeout, memory=memory, cpus=cpus, pull=pull, no_raise=not check, stdout=_file(stdout)
+    )
     request = _request(skill, args, stdin, manifest, options)
     return road.execute(request, _host(directory), view or _view(show))
 
@@ -69,6 +75,7 @@ def start(
     memory: str | None = None,
     cpus: str | None = None,
     manifest: str | os.PathLike[str] | None = None,
+    stdout: str | os.PathLike[str] | None = None,
     keep: bool = False,
 ) -> Handle:
     """Start a skill and return at once; parameters as for :func:`run`.
@@ -77,7 +84,7 @@ def start(
     """
     from . import background
 
-    options = Options(timeout=timeout, memory=memory, cpus=cpus, bg=True, keep=keep)
+    options = Options(timeout=timeout, memory=memory, cpus=cpus, bg=True, keep=keep, stdout=_file(stdout))
     return background.start(_request(skill, args, stdin, manifest, options), _host(directory), _view(False))
 
 
@@ -125,7 +132,7 @@ def _request(
     if manifest is not None:
         options = dataclasses.replace(options, manifest=Path(manifest))
     words = None if args is None else tuple(_word(number, arg) for number, arg in enumerate(args))
-    return Request(skill, words, source(stdin), options)
+    return Request(skill, words, source(stdin), options, habits=find_habits(words or (), "python"))
 
 
 def _word(number: int, arg: str | os.PathLike[str]) -> str:
@@ -136,6 +143,19 @@ def _word(number: int, arg: str | os.PathLike[str]) -> str:
     if not isinstance(word, str):
         raise TypeError(f"args[{number}] is {arg!r}: an argument is a string or a path; write str(…)")
     return word
+
+
+def _file(stdout: str | os.PathLike[str] | None) -> str | None:
+    """The name of the file for standard output."""
+    if stdout is None:
+        return None
+    name: object = os.fspath(stdout) if isinstance(stdout, os.PathLike) else stdout
+    if not isinstance(name, str):
+        raise TypeError(
+            f"stdout is {stdout!r}: it is the name of a file in the directory; without one the output is in the "
+            "result's stdout"
+        )
+    return name
 
 
 def _host(directory: str | os.PathLike[str] | None) -> Host:

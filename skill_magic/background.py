@@ -16,6 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import road
+from .errors import CommandError
 from .foreign import line
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Handle:
             self._error = error
         finally:
             self._run.close()
+            recorder.close()
             self._over.set()
             _stopped_at_exit.discard(self)
 
@@ -202,9 +204,20 @@ def start(request: Request, host: Host, view: View) -> Handle:
     decision.raise_for_verdict()
     spec = decision.spec
     assert spec is not None  # noqa: S101  (what is allowed has one)
-    engine = road.connect(host)
-    recorder = road.record(spec, host)
-    handle = Handle(road.start(engine, spec, request, host), recorder, spec, request, view)
+    if request.options.keep and request.options.stdout is not None:
+        raise CommandError(
+            "--keep and --stdout contradict each other",
+            "nobody would write the file of a run that goes on alone",
+        )
+    file = road.stdout_file(request, spec, host)
+    try:
+        engine = road.connect(host)
+        recorder = road.record(spec, host, request, file)
+        handle = Handle(road.start(engine, spec, request, host), recorder, spec, request, view)
+    except BaseException:
+        if file is not None:
+            file.discard()
+        raise
     _remember(handle)
     if not request.options.keep:
         _stopped_at_exit.add(handle)
@@ -221,7 +234,8 @@ def attach(name: str, host: Host, view: View) -> Handle:
     from .engine import Run
 
     run = Run.attach_existing(road.connect(host), name, host)
-    handle = Handle(run, road.record(run.spec, host), run.spec, Request(run.spec.skill), view)
+    request = Request(run.spec.skill)
+    handle = Handle(run, road.record(run.spec, host, request), run.spec, request, view)
     _remember(handle)
     return handle
 

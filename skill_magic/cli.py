@@ -5,7 +5,8 @@ tool's, and where no tool ran or ended by itself, the one that shells and ``dock
 
 ======  ==========================================================================================================
 2       the words cannot be read (usage)
-74      the tool ended well, but what it wrote could not be written (closed, disk full); EX_IOERR of sysexits(3)
+74      the tool ended well, but what it wrote could not be written (closed, disk full), or --stdout could not take it;
+        EX_IOERR of sysexits(3)
 124     stopped by ``--timeout`` (as timeout(1) has it)
 125     refused by the policy, invalid manifest, engine or image trouble (as ``docker run`` has it)
 130     interrupted (SIGINT); 143 for SIGTERM, 129 for SIGHUP
@@ -136,8 +137,8 @@ class OutputOnly(QuietView):
         self._view.tick()
 
     def finish(self, result: RunResult) -> None:
-        """Write the rest."""
-        self._view.finish(result)
+        """Write the rest, and no notes."""
+        self._view.finish(dataclasses.replace(result, notes=()))
 
     def error(self, error: BaseException) -> None:
         """Write the rest."""
@@ -202,6 +203,8 @@ def _ending_signals(caught: list[int]) -> Iterator[None]:
 
 def exit_code(error: RunError) -> int:
     """The exit code that stands for a run that did not succeed."""
+    if error.result.unwritten:
+        return UNWRITTEN
     if isinstance(error, SkillTimeout):
         return TIMEOUT
     if isinstance(error, SkillInterrupted):

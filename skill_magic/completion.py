@@ -99,7 +99,8 @@ def _candidates(
         if words[-1] == "--pull":
             return going_on(PULL)
         raw = "--raw" in words
-        return _files(typed, directory(), raw=raw) if words[-1] in ("--manifest", "-m") else []
+        takes_file = words[-1] in ("--manifest", "-m", "--stdout")
+        return _files(typed, directory(), raw=raw) if takes_file else []
     if fragment.startswith("-"):
         known = [option for option in OPTIONS.values() if option.fits(verb, "magic")]
         return going_on(sorted(["--help", *(option.long for option in known)]))

@@ -77,7 +77,7 @@ class SkillMagics(Magics):
 
         Verbs: run list info explain check trust pull ps stop logs clean doctor (map lock report are
         reserved). Options of a run: --timeout SECONDS, --memory SIZE, --cpus NUMBER, --pull WHEN, --out NAME,
-        --bg, --keep,
+        --stdout FILE, --bg, --keep,
         --no-raise, --quiet, --raw, --expand, --manifest PATH.
 
         %skill --help says more, %skill VERB --help about one verb, %skill doctor about this machine.
@@ -236,11 +236,12 @@ def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host
             body = "".join(command.interpolate([body], namespace))
         return dataclasses.replace(request, stdin=body.encode())
     words = command.cell_arguments(body)
+    habits = (*(request.habits or ()), *command.find_habits(words, "magic"))
     if not request.options.raw:
         words = command.interpolate(words, namespace)
-    args = (*(request.args or ()), *words)
+    args = (*(request.args or ()), *map(str, words))
     command.check_arguments(args)
-    return dataclasses.replace(request, args=args)
+    return dataclasses.replace(request, args=args, habits=habits)
 
 
 def make_view(name: str, *, kernel: bool) -> View:

@@ -108,13 +108,17 @@ class OutputLog:
     """Takes output while a tool runs. ``close`` gives the value to keep; nothing may be written afterwards.
 
     :param directory: where log directories are made (``CACHE/runs``); ``None`` keeps all in memory.
+    :param stdout_elsewhere: somebody else keeps standard output: it is counted, and only its start and its end are held
+        here, for the case that nothing comes of the other place.
     """
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, *, stdout_elsewhere: bool = False) -> None:
         self._runs = directory
         self._own: Path | None = None
         self._streams = {"stdout": _Stream(), "stderr": _Stream()}
         self._shown = Shown()
+        self._elsewhere = stdout_elsewhere
+        self._stderr_shown = Shown()  # what is shown where standard output is kept elsewhere
         self.notes: list[str] = []
 
     def write(self, stream: StreamName, data: bytes) -> None:
@@ -124,6 +128,10 @@ class OutputLog:
         self._shown.write(stream, data)
         kept = self._streams[stream]
         kept.size += len(data)
+        if self._elsewhere:
+            if stream == "stdout":
+                return
+            self._stderr_shown.write(stream, data)
         if kept.failed:
             return
         try:
@@ -136,8 +144,11 @@ class OutputLog:
         except OSError as error:
             self._give_up(stream, kept, error)
 
-    def close(self) -> SavedOutput:
-        """The end. Log files are complete on disk when this returns."""
+    def close(self, *, stdout_kept: bool = False) -> SavedOutput:
+        """The end. Log files are complete on disk when this returns.
+
+        :param stdout_kept: all of standard output is elsewhere, and no part of this output.
+        """
         for name, kept in self._streams.items():
             try:
                 if kept.file is not None:
@@ -145,6 +156,8 @@ class OutputLog:
             except OSError as error:
                 self._give_up(name, kept, error)
         stdout, stderr = (self._streams[name].saved() for name in ("stdout", "stderr"))
+        if stdout_kept:
+            return SavedOutput(Saved(), stderr, *self._stderr_shown.take())
         return SavedOutput(stdout, stderr, *self._shown.take())
 
     def _spill(self, stream: StreamName, kept: _Stream) -> None:

@@ -13,9 +13,11 @@ from .files import FileChange
 from .output import OutputLog, SavedOutput
 
 if TYPE_CHECKING:
+    from .command.habits import Habit
     from .errors import RunError
     from .host import Host
     from .spec import RunSpec
+    from .stdout_file import StdoutFile
 
 __all__ = ["FileChange", "Recorder", "RunResult"]
 
@@ -40,6 +42,8 @@ class RunResult:
     :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
     :param shown_args: ``args`` as they may be shown and saved: secrets of the run replaced.
     :param hints: what else may be behind a failure, for its error.
+    :param stdout_file: the file of the notebook's directory that standard output went to (``--stdout``), empty where it
+        is in ``stdout``. :param unwritten: it could not be written; ``error_text`` says why.
     """
 
     skill: str
@@ -70,6 +74,8 @@ class RunResult:
     lines: Mapping[str, str] = field(default_factory=dict)
     shown_args: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    stdout_file: str = ""
+    unwritten: bool = False
 
     @property
     def ok(self) -> bool:
@@ -139,16 +145,28 @@ class Recorder:
     """Follows the events of one run and makes its result.
 
     :param command_line: the equivalent ``docker run`` line, redacted; made here where it is empty.
+    :param stdout: the file that standard output goes to.
+    :param habits: words of a shell among the arguments, ``None`` where nobody has looked for them.
     """
 
-    def __init__(self, spec: RunSpec, host: Host, *, command_line: str = "") -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        host: Host,
+        *,
+        command_line: str = "",
+        stdout: StdoutFile | None = None,
+        habits: tuple[Habit, ...] | None = None,
+    ) -> None:
         from .files import Watch
         from .mounts.mounts import absent
 
         self._spec = spec
         self._host = host
         self._command_line = command_line
-        self._output = OutputLog(host.cache_dir / "runs")
+        self._stdout = stdout
+        self._habits = habits
+        self._output = OutputLog(host.cache_dir / "runs", stdout_elsewhere=stdout is not None)
         self._notes = list(spec.notes)
         self._usage = _Samples()
         self._started: Started | None = None
@@ -162,6 +180,8 @@ class Recorder:
         """Take one event. Never raises for what a tool wrote."""
         if isinstance(event, Output):
             self._output.write(event.stream, event.data)
+            if self._stdout is not None and event.stream == "stdout":
+                self._stdout.write(event.data)
         elif isinstance(event, Usage):
             self._usage.add(event)
         elif isinstance(event, Note):
@@ -170,6 +190,20 @@ class Recorder:
             self._started = event
         elif isinstance(event, Finished):
             self._finished = event
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether the file for standard output can take no more, so that the run is of no use."""
+        return self._stdout is not None and bool(self._stdout.error)
+
+    def shows(self, event: Event) -> bool:
+        """Whether ``event`` is for a view: not what goes to a file."""
+        return self._stdout is None or not isinstance(event, Output) or event.stream != "stdout"
+
+    def close(self) -> None:
+        """Leave nothing of a file that has not become a part of the result."""
+        if self._stdout is not None:
+            self._stdout.discard()
 
     def result(self) -> RunResult:
         """The result, the same one however often it is asked for. No Finished event: the engine was lost."""
@@ -183,8 +217,16 @@ class Recorder:
         spec = self._spec
         began = self._started.time if self._started else self._created
         end = self._finished or Finished("lost", None, max(time.time() - began, 0.0), began)
-        output = self._output.close()
+        file = self._stdout
+        end, unwritten = (end, "") if file is None else file.settle(end)
+        tolerated = (
+            file is not None and file.whatever_exit_code
+        )  # nobody shows an error, so that a note must say it
+        stdout_file = file.name if file is not None and file.kept else ""
+        output = self._output.close(stdout_kept=bool(stdout_file))
         files, notes = self._watch.changes()
+        if file is not None and file.kept and all(each.path != file.name for each in files):
+            files = (*files, file.change)  # the look has its bounds, and is at what the tool can write to
         last = self._usage.last
         shown = _shown(spec, self._host)
         return RunResult(
@@ -215,6 +257,8 @@ class Recorder:
                 dict.fromkeys(
                     [
                         *notes,  # first, for a card ends after some
+                        *([unwritten] if unwritten and tolerated else []),
+                        *hints.on_success(spec, end, shown, self._habits, self._host),
                         *self._planted(),
                         *self._notes,
                         *self._processes(),
@@ -226,7 +270,11 @@ class Recorder:
             samples=self._usage.kept(),
             lines=_places(spec, self._host),
             shown_args=shown,
-            hints=tuple(hints.of(spec, end, shown)),
+            hints=tuple(
+                filter(None, (*hints.of(spec, end, shown, self._habits), "" if tolerated else unwritten))
+            ),
+            stdout_file=stdout_file,
+            unwritten=self.unwritten,
         )
 
     def left_behind(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .policy.decide import Decision
     from .result import Recorder, RunResult
     from .spec import ImageFacts, RunSpec
+    from .stdout_file import StdoutFile
     from .views.base import View
 
 POLL = 0.1
@@ -78,19 +79,37 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
     decision.raise_for_verdict()
     spec = decision.spec
     assert spec is not None  # noqa: S101  (what is allowed has one)
-    engine = connect(host)
-    recorder = record(spec, host)
-    with contextlib.closing(start(engine, spec, request, host)) as run:
+    with contextlib.ExitStack() as stack:
+        file = stdout_file(request, spec, host)
+        if file is not None:
+            stack.callback(file.discard)
+        engine = connect(host)
+        recorder = record(spec, host, request, file)
+        run = stack.enter_context(contextlib.closing(start(engine, spec, request, host)))
         view.begin(spec, run.stop)
-        return settle(watch(run, recorder, view), request, printed=getattr(view, "printed", ()))
+        result = watch(run, recorder, view)
+    printed = [name for name in getattr(view, "printed", ()) if file is None or name != "stdout"]
+    return settle(result, request, printed=printed)
 
 
-def record(spec: RunSpec, host: Host) -> Recorder:
+def stdout_file(request: Request, spec: RunSpec, host: Host) -> StdoutFile | None:
+    """The file that standard output is to go to, ready to be written. Discard it when the run is over.
+
+    :raises FileRefusedError: it may not be written; nothing has been asked of the engine.
+    """
+    if request.options.stdout is None:
+        return None
+    from .stdout_file import opened
+
+    return opened(request.options.stdout, spec, host, whatever_exit_code=request.options.no_raise)
+
+
+def record(spec: RunSpec, host: Host, request: Request, stdout: StdoutFile | None = None) -> Recorder:
     """What follows a run. It looks at the mounted folders first, so it is made before the run is started: what a
     quick tool makes meanwhile would be taken for what was there before."""
     from .result import Recorder
 
-    return Recorder(spec, host)
+    return Recorder(spec, host, stdout=stdout, habits=request.habits)
 
 
 def connect(host: Host) -> Engine:
@@ -150,6 +169,7 @@ def _left_behind(run: Run, recorder: Recorder, view: View) -> None:
         return  # nothing was made that could have run
     with contextlib.suppress(Exception):  # the error that ended the run is the one to be told
         run.close()
+        recorder.close()
         for note in recorder.left_behind():
             view.event(Note(note))
 
@@ -160,8 +180,12 @@ def _ended(run: Run, recorder: Recorder, view: View) -> bool:
     try:
         event = run.next(POLL)
         if event is not None:
+            writable = not recorder.unwritten
             recorder.event(event)
-            view.event(event)
+            if writable and recorder.unwritten:
+                run.stop()  # as a shell's tool would end: what it writes goes nowhere
+            if recorder.shows(event):
+                view.event(event)
         view.tick()
     except KeyboardInterrupt:
         run.stop()  # the second one kills: the engine's room counts

@@ -92,6 +92,12 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _file(text: str) -> str:
+    if not text or text == "-" or "\0" in text:
+        raise ValueError("a file in the notebook's directory, such as out.txt")
+    return text
+
+
 def misread(name: str) -> str:
     """What somebody may have meant who named a skill that there is none of; empty where nothing is near."""
     first, *rest = name.split()[:3] or [""]
@@ -111,6 +117,7 @@ _SHELL: tuple[Door, ...] = ("shell",)
 _memory = "memory limit in place of the manifest's, such as 512m or 2g"
 _cpus = "CPU limit in place of the manifest's, such as 0.5 or 2"
 _pulling = "get the image when it is missing (the default), never, or always"
+_stdout = "write the tool's standard output to that file of the notebook's directory"
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (
@@ -122,6 +129,7 @@ OPTIONS: Mapping[str, Option] = {
         Option("raw", "", None, "leave {name} as it is", WITH_ARGUMENTS, _NOTEBOOK),
         Option("expand", "", None, "fill in {name} in the cell's body too", WITH_ARGUMENTS, _NOTEBOOK),
         Option("out", "-o", "NAME", "put the result into that variable", _STARTING, _NOTEBOOK, _variable),
+        Option("stdout", "", "FILE", _stdout, _STARTING, read=_file),
         Option("interactive", "-i", None, "give the tool this command's standard input", ("run",), _SHELL),
         Option("no_stdin", "", None, "give the tool an empty standard input", ("run",), _SHELL),
         Option("bg", "", None, "run in the background; the result is a handle", _STARTING, _NOTEBOOK),

@@ -19,6 +19,8 @@ from typing import Any, BinaryIO, Literal
 from ..errors import CommandError
 from ..manifest import values
 from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS, Door, OutOfRangeError, help_text, option_names
+from .habits import Habit
+from .habits import find as find_habits
 from .words import cell_arguments, interpolate, split
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Request",
     "cell_arguments",
     "check_arguments",
+    "find_habits",
     "help_text",
     "interpolate",
     "option_names",
@@ -43,6 +46,7 @@ class Options:
 
     :param memory: overrides the manifest's `memory`; :param cpus: overrides `cpus`.
     :param out: notebook variable that receives the result (magic only).
+    :param stdout: file of the notebook's directory that the tool's standard output goes to.
     :param interactive: hand the caller's standard input on (shell only); :param no_stdin: never do (shell only).
     :param manifest: a manifest to use instead of the discovered project one.
     """
@@ -56,6 +60,7 @@ class Options:
     raw: bool = False
     expand: bool = False
     out: str | None = None
+    stdout: str | None = None
     interactive: bool = False
     no_stdin: bool = False
     bg: bool = False
@@ -72,6 +77,7 @@ class Request:
     """One run as it was asked for. ``args`` reach the tool byte for byte; ``None``: the call gave none.
 
     :param hint: for the error of a tool that fails: what in the call may not be what was meant.
+    :param habits: words of ``args`` that a shell would have obeyed; ``None`` where nobody has looked.
     """
 
     skill: str
@@ -79,6 +85,7 @@ class Request:
     stdin: bytes | BinaryIO | None = None
     options: Options = Options()
     hint: str = field(default="", compare=False)
+    habits: tuple[Habit, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -257,11 +264,13 @@ class _Parser:
                 raise CommandError(f"{verb} takes no --", f"{self.me} {verb} {VERBS[verb].usage}".rstrip())
             return Command(verb, tuple(names), None, options)
         hint = self._hint(verb, names[0], args) if args is not None and astray else ""
+        habits = find_habits(args or (), self.door)
         if args is not None and self.namespace is not None:
             args = interpolate(args, self.namespace)
         if args is not None:
             check_arguments(args)
-        request = Request(names[0], None if args is None else tuple(args), None, options, hint)
+        words = None if args is None else tuple(map(str, args))
+        request = Request(names[0], words, None, options, hint, habits)
         return Command(verb, tuple(names), request, options)
 
     def _check_names(self, verb: str, names: list[str]) -> None:

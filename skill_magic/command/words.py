@@ -23,8 +23,15 @@ _BLANKS = " \t\r\n"
 _SHOWN = 60  # characters of a line that an error shows
 
 
+class Bare(str):
+    """A word that was typed without a quote or a backslash."""
+
+    __slots__ = ()
+
+
 def split(line: str) -> list[str]:
-    """Split a line into words by the shell's quoting: ``'…'``, ``"…"`` and ``\\``.
+    """Split a line into words by the shell's quoting: ``'…'``, ``"…"`` and ``\\``. Those that needed none are
+    :class:`Bare`.
 
     :raises CommandError: for a quote that is not closed; shows its place.
     """
@@ -42,12 +49,13 @@ def cell_arguments(body: str) -> list[str]:
 def _split(text: str, *, comments: bool) -> list[str]:
     words: list[str] = []
     word: list[str] | None = None  # None between words; quotes can make an empty one
+    bare = True
     at = 0
     while at < len(text):
         char = text[at]
         if char in _BLANKS:
             if word is not None:
-                words.append("".join(word))
+                words.append(_word(word, bare))
                 word = None
             at += 1
         elif char == "#" and comments and word is None:
@@ -55,9 +63,18 @@ def _split(text: str, *, comments: bool) -> list[str]:
         elif text.startswith("\\\n", at):
             at += 2
         else:
-            word = [] if word is None else word
-            at = _quoted(text, at, word) if char in "'\"\\" else _plain(text, at, word)
-    return words if word is None else [*words, "".join(word)]
+            if word is None:
+                word, bare = [], True
+            if char in "'\"\\":
+                at, bare = _quoted(text, at, word), False
+            else:
+                at = _plain(text, at, word)
+    return words if word is None else [*words, _word(word, bare)]
+
+
+def _word(parts: list[str], bare: bool) -> str:
+    text = "".join(parts)
+    return Bare(text) if bare else text
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:

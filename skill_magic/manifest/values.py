@@ -23,8 +23,9 @@ class Fault(NamedTuple):
 LONGEST_ARGUMENT = 131_072
 """Bytes of one argument with its closing NUL: MAX_ARG_STRLEN of Linux (32 pages of 4 KiB)."""
 
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NO_VARIABLE = "Take it out, or put the value in a file of the notebook's directory and name that file."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_TAB = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def line_fault(text: str) -> Fault | None:
@@ -252,7 +253,7 @@ def volume_fault(text: str) -> Fault | None:
 
 
 def environment_fault(text: str) -> Fault | None:
-    """``NAME=value``, ``value`` on one line."""
+    """``NAME=value``; ``value`` may go over lines, as Docker takes it (a key in PEM form)."""
     fix = 'Write "NAME=value"; ${NAME} stands for the value of a variable of yours.'
     name, equals, value = text.partition("=")
     if not equals:
@@ -261,4 +262,5 @@ def environment_fault(text: str) -> Fault | None:
         )
     if not _ENVIRONMENT_NAME.fullmatch(name):
         return Fault("environment-invalid", "The name is not made of letters, digits and _.", fix)
-    return _control_fault(_CONTROL_BUT_TAB.search(value))
+    found = _control_fault(_CONTROL_BUT_LINES.search(value))
+    return found and found._replace(fix=_NO_VARIABLE)

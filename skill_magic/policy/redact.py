@@ -161,8 +161,14 @@ def _foreign(names: Iterable[str], host: Host) -> Iterator[str]:
     return (host.environment.get(name, "") for name in names if not standard_name(name))
 
 
+_LINE = 8
+"""Characters from which on one line of a value over several lines is concealed by itself: an engine may quote a line
+of a key, and a shorter one is as likely a word of the engine's own."""
+
+
 def _forms(value: str) -> Iterator[str]:
-    for text in (value, posixpath.normpath(value) if value else "", *value.split("/")):
+    rows = [row for row in (part.strip() for part in value.splitlines()) if len(row) >= _LINE]
+    for text in (value, posixpath.normpath(value) if value else "", *value.split("/"), *rows):
         yield text
         yield json.dumps(text)[1:-1]
         yield json.dumps(text, ensure_ascii=False)[1:-1]

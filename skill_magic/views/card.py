@@ -132,7 +132,8 @@ def _output(result: RunResult) -> str:
     output = result.output
     size = output.stdout.size + output.stderr.size
     if not size:
-        return f'<div style="{_SMALL};{_PART}">no output</div>'
+        said = f"standard output: {line(result.stdout_file)}" if result.stdout_file else "no output"
+        return f'<div style="{_SMALL};{_PART}">{markup(said)}</div>'
     told = ""
     if output.stdout.size and output.stderr.size:
         told = ' · <span style="border-left:3px solid #c98a1b;padding-left:4px">standard error</span>'

@@ -1,35 +1,52 @@
-"""What else may be behind a tool's failure: habits of a shell, and names that mean nothing in a container."""
+"""What a person may have taken for granted: habits of a shell, which are told of a run that ended well too, and names
+that mean nothing in a container."""
 
 from __future__ import annotations
 
+import fnmatch
+import itertools
 import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from ..command.habits import MOST, find
 from ..foreign import line
 
 if TYPE_CHECKING:
+    from ..command.habits import Habit
     from ..events import Finished
+    from ..host import Host
     from ..spec import RunSpec
 
-MOST = 200
-"""Arguments that are looked at."""
+LOOKED_AT = 10_000
+"""Names of one folder that a pattern is compared with."""
 
-# Words that a shell would have obeyed; a colour (`#ff0000`) is no comment.
-_SHELL = re.compile(
-    r"[012&]?>>?|<|\|\|?|&&?|[012&]?>(?:&[12]|/dev/null)|#(?![0-9a-fA-F]{3,16}\Z).*", re.DOTALL
+WAYS = 3
+"""Ways out that one line has room for."""
+
+_OPERATORS = frozenset("[ expr find test tcpdump tshark dumpcap tmux".split())  # noqa: SIM905
+"""Programs that have operators such as `<` and `;` among their own words."""
+
+_PATTERNS = frozenset(
+    """7z 7za 7zr 7zz animate compare composite conjure convert display eslint exiftool find git grep identify import
+    magick mogrify montage pg_dump pg_restore prettier psql redis-cli rg rsync stream tar unzip zip""".split()  # noqa: SIM905
 )
+"""Programs that read a pattern of names themselves."""
+
 # Every image has these itself: that they exist on the host too says nothing.
 _OF_IMAGES = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib")
 
 
-def of(spec: RunSpec, end: Finished, shown: Sequence[str]) -> Iterator[str]:
+def of(
+    spec: RunSpec, end: Finished, shown: Sequence[str], habits: Sequence[Habit] | None = None
+) -> Iterator[str]:
     """The hints for a run that failed, each half a sentence.
 
     :param shown: ``spec.args`` as they may be shown; an argument with a secret in it gets no hint.
+    :param habits: words of a shell among them; ``None``: look for them here.
     """
     if end.state != "failed":
         return
@@ -38,14 +55,74 @@ def of(spec: RunSpec, end: Finished, shown: Sequence[str]) -> Iterator[str]:
         first = line(spec.entrypoint.split()[0])
         yield f'the entrypoint is one word: write entrypoint = "{first}", and the rest as items of `command`'
     plain = [word for word, seen in zip(spec.args, shown, strict=True) if word == seen][:MOST]
-    for word in plain:
-        if _SHELL.fullmatch(word):
-            yield f"there is no shell: {_short(word)} went to the tool as an argument"
-            break
+    meant = find(spec.args, "python") if habits is None else habits
+    yield from _no_shell([each for each in meant if not _reads_it(each, spec)], spec, shown)
     for word in plain:
         if found := _outside(spec, word):
             yield found
             break
+
+
+def on_success(
+    spec: RunSpec, end: Finished, shown: Sequence[str], habits: Sequence[Habit] | None, host: Host
+) -> Iterator[str]:
+    """The line on words of a shell for a run that ended well: those that the tool can hardly have been meant to get.
+    Parameters as for :func:`of`."""
+    if end.state != "finished" or not habits:
+        return
+    sure = [
+        each for each in habits if each.sure and not _reads_it(each, spec) and _bears_out(each, spec, host)
+    ]
+    yield from _no_shell(sure, spec, shown)
+
+
+def _reads_it(habit: Habit, spec: RunSpec) -> bool:
+    """Whether the program has a use of its own for such a word."""
+    programs = {posixpath.basename(word) for word in (spec.skill, spec.entrypoint or "", *spec.args[:1])}
+    if habit.kind == "pattern":
+        return bool(programs & _PATTERNS)
+    return habit.kind not in ("home", "variable") and bool(programs & _OPERATORS)
+
+
+def _bears_out(habit: Habit, spec: RunSpec, host: Host) -> bool:
+    """Whether the machine is as it would be if ``habit`` is one."""
+    match habit.needs:
+        case "absent":
+            return not os.path.lexists(spec.directory / habit.operand)
+        case "present":
+            return os.path.lexists(spec.directory / habit.operand)
+        case "variable":
+            return habit.operand in host.environment or habit.operand in ("HOME", "PWD")
+        case "matches":
+            return _matches(spec.directory, habit.word)
+    return True
+
+
+def _matches(directory: Path, pattern: str) -> bool:
+    """Whether a file of ``directory`` has a name that ``pattern`` stands for; of the last step of it only, so that
+    one look at one folder tells."""
+    folder, _, last = pattern.rpartition("/")
+    if re.search(r"[*?]", folder) or os.path.isabs(pattern) or ".." in folder.split("/") or len(last) > 255:
+        return False
+    try:
+        with os.scandir(directory / folder) as entries:
+            names = (entry.name for entry in itertools.islice(entries, LOOKED_AT))
+            return any(fnmatch.fnmatchcase(name, last) for name in names if name[0] != "." or last[0] == ".")
+    except OSError:
+        return False
+
+
+def _no_shell(habits: Sequence[Habit], spec: RunSpec, shown: Sequence[str]) -> Iterator[str]:
+    """One line on all of ``habits``."""
+    secret = {word for word, seen in zip(spec.args, shown, strict=True) if word != seen}
+    told = [habit for habit in habits if habit.word not in secret and habit.operand not in secret]
+    if not told:
+        return
+    words = [_short(habit.word) for habit in told]
+    listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+    went = "as arguments" if len(words) > 1 else "as an argument"
+    ways = list(dict.fromkeys(_short(habit.way) for habit in told if habit.way))[:WAYS]
+    yield "; ".join((f"there is no shell: {listed} went to the tool {went}", *ways))
 
 
 def _outside(spec: RunSpec, word: str) -> str:

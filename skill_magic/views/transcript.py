@@ -87,7 +87,9 @@ def of(result: RunResult) -> Transcript:
         lines, size = output.omitted_lines, output.omitted_bytes
         left_out = words.count(lines, "line") if lines else words.size(size)
         where = " and ".join(str(path) for path in output.logs.values())
-        gap = f"{left_out} omitted, all of it is in {where or 'the result (.stdout, .stderr)'}"
+        gap = f"{left_out} omitted"
+        if where or not output.stdout.lost:
+            gap += f", all of it is in {where or 'the result (.stdout, .stderr)'}"
     return Transcript([*told, *_lines(head)], _lines(tail), gap)
 
 

@@ -109,7 +109,9 @@ def state(result: RunResult) -> str:
         case "lost":
             return "lost: the engine stopped answering"
         case _:
-            # A run can fail for another reason than its tool: an input that broke off.
+            # A run can fail for another reason than its tool: an input that broke off, a full disk.
+            if result.unwritten:
+                return f"failed: {label(result.error_text)}"
             return f"failed: exit code {result.exit_code}" if result.exit_code else "failed"
 
 
@@ -128,6 +130,8 @@ def hint(result: RunResult) -> str:
 
 
 def _meaning(result: RunResult) -> str:
+    if result.unwritten:
+        return ""  # its state says it
     if said := plain(result.error_text).strip():
         return label(said.split("\n")[0][:300])
     if result.state == "timeout":
@@ -165,7 +169,8 @@ def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
     if result.state == "finished":
         return None
     message = f"{label(result.skill)} {state(result)}"
-    said = cause(result.output, printed) if result.state in ("failed", "killed") else ""
+    own = result.state in ("failed", "killed") and not result.unwritten  # the tool's own doing
+    said = cause(result.output, printed) if own else ""
     return kinds[result.state](message, hint(result), result=result, more=said.splitlines())
 
 

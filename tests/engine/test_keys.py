@@ -165,6 +165,62 @@ def test_environment(manifest: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         assert {"A=1", "B=grün", "E=a=b"} <= set(found["Config"]["Env"])
 
 
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC/Q==\n-----END PRIVATE KEY-----\n"
+SEEN = "import os, sys; sys.stdout.buffer.write(os.environb[b'A'])"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [PEM, PEM.replace("\n", "\r\n"), '{"a":\n\t[1]}', "\n\n", "1\nB=2", "grün\u2028"],
+)
+def test_a_value_over_several_lines_arrives_byte_for_byte(
+    manifest: Write, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("LC_MEASUREMENT", value)  # a variable that needs no grant
+    literal = json.dumps(f"A={value}")
+    for text in (
+        'environment = ["A=${LC_MEASUREMENT}"]',
+        f"environment = [{literal}]",
+        'extra_args = ["-e", "A=${LC_MEASUREMENT}"]',
+    ):
+        manifest(text)
+        assert skill_magic.run("x", ["-c", SEEN]).stdout_bytes == value.encode()
+
+
+def test_a_key_over_several_lines_is_nowhere_shown(
+    manifest: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TLS_KEY", PEM)
+    manifest('environment = ["TLS_KEY=${TLS_KEY}", "NOTE=a\\nb"]')
+    with pytest.raises(skill_magic.PolicyError) as refused:
+        skill_magic.run("x", ["-c", "0"])
+    assert "MIIE" not in str(refused.value)
+    shell = [sys.executable, "-m", "skill_magic"]
+    common: dict[str, Any] = {
+        "cwd": tmp_path,
+        "capture_output": True,
+        "text": True,
+        "stdin": subprocess.DEVNULL,
+    }
+    granted = subprocess.run([*shell, "trust", "x", "--yes"], **common)
+    assert granted.returncode == 0, granted.stderr
+    assert "MIIE" not in granted.stdout + granted.stderr
+    explained = subprocess.run([*shell, "explain", "x"], **common)
+    assert "--env 'TLS_KEY=***' --env $'NOTE=a\\nb'" in explained.stdout
+    assert sum("docker run" in line for line in explained.stdout.splitlines()) == 1
+    result = skill_magic.run(
+        "x", ["-c", "import os, sys; sys.exit(len(os.environ['TLS_KEY']) % 200)"], check=False
+    )
+    assert result.exit_code == len(PEM) % 200
+    for shown in (
+        result._repr_mimebundle_()["text/html"],
+        str(result.error()),
+        result.command_line,
+        repr(result),
+    ):
+        assert "MIIE" not in shown
+
+
 def test_memory(manifest: Write) -> None:
     manifest('memory = "64m"')
     with running() as found:

@@ -74,6 +74,7 @@ def test_a_path_where_a_path_is_wanted(tmp_path: Path) -> None:
     (tmp_path / "other.toml").touch()
     assert words("%skill check ", tmp_path) == ["other.toml"]
     assert words("%skill --manifest oth", tmp_path) == ["other.toml"]
+    assert words("%skill --stdout oth", tmp_path) == ["other.toml"]
     assert words("%skill --timeout ", tmp_path) == []
 
 

@@ -382,7 +382,7 @@ INVALID = [
     ("environment-invalid", ["-e", "A B=1"]),
     ("environment-invalid", ["-e", "A.B=1"]),
     ("environment-invalid", ["-e", ""]),
-    ("control-character", ["-e", "A=1\nB=2"]),
+    ("control-character", ["-e", "A=1\nB=2\0"]),
     ("variable", ["-e", "A=${NOPE}"]),
     ("environment-duplicate", ["-e", "A=1", "-e", "A=1"]),
     ("option-unsupported", ["--isolation=hyperv"]),

@@ -74,7 +74,14 @@ def test_what_is_no_path_of_the_host(project: Path, word: str) -> None:
     "word", [">", ">>", "2>", "2>&1", "|", "&&", "||", "<", "#", "#convert", "2>/dev/null"]
 )
 def test_words_of_a_shell(project: Path, word: str) -> None:
-    assert said(project, "a", word) == [f"there is no shell: {word} went to the tool as an argument"]
+    (hint,) = said(project, "a", word)
+    assert hint.split("; ")[0] == f"there is no shell: {word} went to the tool as an argument"
+    assert len(hint.split("; ")) <= 2
+
+
+def test_the_way_to_a_file(project: Path) -> None:
+    (hint,) = said(project, "a", ">", "out.txt")
+    assert hint.endswith("; stdout='out.txt' writes a file")
 
 
 @pytest.mark.parametrize("word", ["#ff0000", "#fff", "100x100>", "a|b", "->", "-"])

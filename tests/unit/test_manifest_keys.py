@@ -245,8 +245,8 @@ def test_values_that_have_a_meaning(file: Path, snippet: str, key: str, value: o
         ('environment = ["${A}=1"]', "environment-invalid", "environment[0]"),
         ('environment = ["A\\n=1"]', "environment-invalid", "environment[0]"),
         ('environment = ["Ä=1"]', "environment-invalid", "environment[0]"),
-        ('environment = ["A=1\\nB=2"]', "control-character", "environment[0]"),
-        ('environment = ["A=1\\r"]', "control-character", "environment[0]"),
+        ('environment = ["A=1\\nB=2\\u0000"]', "control-character", "environment[0]"),
+        ('environment = ["A=1\\r", "A\\rB=1"]', "environment-invalid", "environment[1]"),
         ('environment = ["A=\\u0000"]', "control-character", "environment[0]"),
         ('environment = ["A=1", "B=1", "A=2"]', "environment-duplicate", "environment[2]"),
         ('extra_args = ["-e", "A=\\u0000"]', "control-character", "extra_args[1]"),
@@ -263,7 +263,7 @@ def test_values_without_a_meaning(file: Path, snippet: str, code: str, field: st
 
 
 def test_a_variables_value_is_not_shown(file: Path) -> None:
-    for snippet in ('environment = ["A=hunter2\\u0001"]', 'environment = ["A=hunter2", "A=hunter2"]',
+    for snippet in ('environment = ["A=hunter2\\u0000"]', 'environment = ["A=hunter2", "A=hunter2"]',
                     'environment = {A = "hunter2"}', 'environment = ["A B=hunter2"]'):  # fmt: skip
         assert "hunter2" not in str(only(docker(file, snippet)))
 

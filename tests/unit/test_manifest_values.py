@@ -160,7 +160,8 @@ FAULTS = [
 def test_no_value_of_one_line_takes_a_control_character(before: str, control: str, after: str) -> None:
     for fault in FAULTS:
         assert fault(before + control + after) is not None, fault
-    assert values.environment_fault(f"A={before}\n{after}") is not None
+    assert values.environment_fault(f"A{control}={before}{after}") is not None
+    assert values.environment_fault(f"A={before}\0{after}") is not None
 
 
 @settings(deadline=None)

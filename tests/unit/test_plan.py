@@ -169,8 +169,11 @@ def test_environment(tmp_path: Path) -> None:
         ("1A=1", "environment-invalid"),
         ("É=1", "environment-invalid"),
         ("${X}=1", "environment-invalid"),
-        ("A=1\nB=2", "control-character"),
+        ("A\nB=2", "environment-invalid"),
         ("A=\0", "control-character"),
+        ("A=1\nB=\0", "control-character"),
+        ("A=\x1b[31m", "control-character"),
+        ("A=1\n\x7f", "control-character"),
         ("A=${NOPE}", "variable"),
         ("A=${NOPE:?set NOPE first}", "variable"),
         ("A=${TOKEN", "variable"),
@@ -193,11 +196,32 @@ def test_a_variables_own_message(tmp_path: Path) -> None:
     assert "et NOPE first" in fault.reason
 
 
-def test_a_line_break_that_comes_from_the_host(tmp_path: Path) -> None:
-    host = make_host(tmp_path, environment={"X": "1\nB=2"})
-    (fault,) = plan_of(tmp_path, host=host, environment=["A=${X}"]).faults
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQ/IBADANBgkqhkiG9w0==\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "value", [PEM, PEM.replace("\n", "\r\n"), "1\nB=2", "\n", "a\tb", "\u2028", '{"a":\n1}']
+)
+def test_a_value_over_several_lines_is_the_engines_word_for_word(tmp_path: Path, value: str) -> None:
+    host = make_host(tmp_path, environment={"X": value})
+    for made in (
+        plan_of(tmp_path, host=host, environment=["A=${X}"]),
+        plan_of(tmp_path, environment=[f"A={value}"]),
+        plan_of(tmp_path, "-e", f"A={value}"),
+        plan_of(tmp_path, host=host, environment=[f"A={value}${{X}}"]),
+    ):
+        assert made.faults == ()
+        assert made.spec.environment[0].value in (value, value * 2)
+
+
+def test_what_is_refused_of_a_value_over_lines_shows_none_of_it(tmp_path: Path) -> None:
+    (fault,) = plan_of(tmp_path, environment=[f"A={PEM}\0"]).faults
     assert fault.code == "control-character"
-    assert "B=2" not in str(fault)
+    assert fault.value == "A=…"
+    assert "MIIE" not in str(fault)
+    assert (
+        fault.fix == "Take it out, or put the value in a file of the notebook's directory and name that file."
+    )
 
 
 def test_the_same_variable_twice(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,31 @@ def test_a_value_never_shows_in_a_repr() -> None:
 
 def test_longer_secrets_first() -> None:
     assert redact.secrets(["A_KEY", "B_KEY"], {"A_KEY": "abcd", "B_KEY": "abcdef"}) == ("abcdef", "abcd")
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN/BgkqhkiG9w0\nshort\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("value", [PEM, PEM.replace("\n", "\r\n"), PEM.strip()])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "invalid variable: {value}",
+        "invalid variable: {escaped}",
+        "cannot parse MIIEvQIBADAN/BgkqhkiG9w0: bad",
+        "at the end of MIIEvQIBADAN/BgkqhkiG9w0\n",
+    ],
+)
+def test_no_line_of_a_key_is_in_the_engines_words(tmp_path: Path, value: str, said: str) -> None:
+    host = make_host(tmp_path, environment={"TLS": value})
+    spec = make_spec(host, environment=(EnvVar("CERTIFICATE", value, ("TLS",)),))
+    text = said.format(value=value, escaped=json.dumps(value)[1:-1])
+    shown = redact.hide_values(text, redact.concealed(spec, host))
+    assert "MIIE" not in shown
+    assert shown.split()[0] == said.split()[0]
+
+
+def test_a_short_line_of_a_value_hides_no_word_of_the_engine(tmp_path: Path) -> None:
+    host = make_host(tmp_path, environment={"TLS": PEM})
+    spec = make_spec(host, environment=(EnvVar("CERTIFICATE", PEM, ("TLS",)),))
+    assert redact.hide_values("a short answer", redact.concealed(spec, host)) == "a short answer"

@@ -252,6 +252,7 @@ def test_hints_stand_in_the_error_in_one_line(host: Host) -> None:
     assert error.hint == (
         "exit code 127: the command was not found in the image; "
         "there is no shell: > went to the tool as an argument; "
+        "stdout='x' writes a file; "
         f"the tool sees {host.directory} as /workdir: write /workdir/x"
     )
     assert len(error.lines()) == 2
