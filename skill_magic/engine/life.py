@@ -147,6 +147,7 @@ class Life:
         if self._check_image is not None:
             self._check_image(facts)
         image_links.check(self.engine, self.spec, self.host, facts)
+        passwd.check_files(self.engine, self.spec, self.host, facts)
         spec = passwd.with_numbers(self.engine, self.spec, self.host, facts)
         spec = passwd.with_entry(self.engine, spec, self.host, facts)
         if self._stopping():

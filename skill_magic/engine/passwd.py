@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from ..spec import ImageFacts, RunSpec
     from .connect import Engine
 
-__all__ = ["accounts", "with_entry", "with_line", "with_numbers"]
+__all__ = ["accounts", "check_files", "with_entry", "with_line", "with_numbers"]
 
 PATH = "/etc/passwd"
+GROUP = "/etc/group"
 
 
 def accounts(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> tuple[str, str] | None:
@@ -49,8 +50,24 @@ def accounts(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> tu
     named = spec.user is None or (spec.user_field and not re.fullmatch(r"[0-9]+:[0-9]+", spec.user))
     if not named and not named_groups(spec):
         return None
-    passwd, group = _of_image(engine, spec, host, facts, (PATH, "/etc/group"), follow=True)
+    passwd, group = _of_image(engine, spec, host, facts, (PATH, GROUP), follow=True)
     return passwd, group
+
+
+def check_files(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> None:
+    """Whether the files that the engine itself opens for a user are files: it would wait for ever for a pipe's writer,
+    with the container locked. Looked at once per image.
+
+    :raises EngineError: one is no file, or cannot be read.
+    """
+    folder = host.cache_dir / "passwd"
+    seen = folder / f"{hashlib.sha256(facts.id.encode()).hexdigest()[:32]}-files"
+    if seen.exists():
+        return
+    _of_image(engine, spec, host, facts, (PATH, GROUP), follow=True)
+    with contextlib.suppress(OSError):  # then it is looked at again
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        seen.touch(mode=0o600)
 
 
 def with_numbers(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> RunSpec:

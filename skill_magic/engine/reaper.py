@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from .connect import Engine
 
 __all__ = ["Container", "containers", "find", "logs", "remove", "stop", "sweep"]
+
+SWEEP_PATIENCE = 5.0
+"""Seconds that a run waits for the removal of what another left."""
 
 SWEEP_INTERVAL = 30.0
 """Seconds within which a second sweep of one engine is not worth its call."""
@@ -199,13 +203,28 @@ def sweep(engine: Engine, host: Host, *, force: bool = False) -> tuple[str, ...]
     gone = []
     for one in containers(engine, host):
         if _left_behind(engine, one):
-            with contextlib.suppress(EngineError):
-                if one.remove:
-                    _remove(engine, one.id)
-                else:
-                    engine.api.kill(one.id)
-                gone.append(one.name)
+            if not _taken(engine, one):
+                break  # the engine holds on to it; the others wait for the next time, and the run does not
+            gone.append(one.name)
     return tuple(gone)
+
+
+def _taken(engine: Engine, one: Container) -> bool:
+    """Remove or end one container; whether that was done in :data:`SWEEP_PATIENCE`."""
+    done = threading.Event()
+
+    def work() -> None:
+        with contextlib.suppress(EngineError):
+            if one.remove:
+                _remove(engine, one.id)
+            else:
+                engine.api.kill(one.id)
+            done.set()
+
+    thread = threading.Thread(target=work, name=f"skill-magic-sweep-{one.name}", daemon=True)
+    thread.start()
+    thread.join(SWEEP_PATIENCE)
+    return done.is_set()
 
 
 def _left_behind(engine: Engine, one: Container) -> bool:

@@ -122,9 +122,11 @@ class _Stats:
         self._latest: Reading | None = None
         self._closed = False
         self._response: Any = None
-        threading.Thread(
+        work = threading.Thread(
             target=self._work, args=(engine, container), name="skill-magic-stats", daemon=True
-        ).start()
+        )
+        with contextlib.suppress(RuntimeError):  # the interpreter is about to end
+            work.start()
 
     def latest(self) -> Reading | None:
         """The newest reading; each only once."""

@@ -17,9 +17,11 @@ from ..policy.protected_later import MOST_HOOKS
 MOST_SUBMODULES = 64
 """Submodules that are looked at by name; others are found where they lie."""
 
-MOST_LINES = 1000
+MOST_BYTES = 1 << 20
+"""Of one file of settings."""
+
 MOST_WORDS = 20
-"""Lines of a file of settings, and words of a value, that may name a program."""
+"""Words of a value that may name a program."""
 
 PERSONAL = (".gitconfig", ".config/git/config")
 """The person's own settings of git, in the home directory."""
@@ -101,7 +103,7 @@ def _hooks(folder: str) -> Iterator[str]:
 
 def _programs(settings: str, base: str) -> Iterator[str]:
     """The files of the work tree that a command in the settings names: filters, a monitor, an editor, aliases."""
-    for line in _lines(settings)[:MOST_LINES]:
+    for line in _lines(settings):
         for word in line.partition("=")[2].replace('"', " ").split()[:MOST_WORDS]:
             place = _clean(base, word.lstrip("!"))
             if below(place, base) and os.path.isfile(place):
@@ -133,18 +135,22 @@ def _settings(path: str, name: str) -> Iterator[str]:
 
 
 def _lines(path: str) -> list[str]:
-    """The lines of a small regular file; none where it is anything else. A planted pipe must not hold us
-    up."""
+    """The lines of a small regular file; none where it is anything else. A planted pipe must not hold us up.
+
+    :raises TooManyError: it is larger than :data:`MOST_BYTES`.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (OSError, ValueError):  # ValueError: a NUL in a path that a file of git's named
         return []
     try:
         regular = stat.S_ISREG(os.fstat(handle).st_mode)
-        data = os.read(handle, 1 << 16) if regular else b""
+        data = os.read(handle, MOST_BYTES + 1) if regular else b""
     except OSError:
         return []
     finally:
         os.close(handle)
+    if len(data) > MOST_BYTES:
+        raise TooManyError
     # What a NUL is in is no path.
     return [line.strip() for line in data.decode("utf-8", "replace").splitlines() if "\0" not in line]

@@ -39,7 +39,7 @@ MASK_SIZE = 4096
 """Bytes of the empty tmpfs that hides a folder."""
 
 MANY = f"More than {MOST_GUARDS} things in it would have to be made read-only."
-SETTINGS = f"The settings of a repository in it include more than {MOST_SETTINGS} files."
+SETTINGS = f"The settings of a repository in it are too large, or include more than {MOST_SETTINGS} files."
 SMALLER = "Move the notebook into a smaller folder, or mount the folder read-only (:ro)."
 
 

@@ -159,9 +159,10 @@ def shadowed() -> frozenset[str]:
     """The modules and packages that a file of the same name would be imported instead of: the standard library's,
     those of data people, and what is installed here."""
     found = {*sys.stdlib_module_names, *_INSTALLED}
+    here = os.path.realpath(os.curdir)
     for place in sys.path:
-        if os.path.basename(place) not in ("site-packages", "dist-packages"):
-            continue
+        if not place or os.path.realpath(place) == here:
+            continue  # a person's own modules
         try:
             names = os.listdir(place)
         except OSError:
