@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         SkillInterrupted,
         SkillKilled,
         SkillNotFound,
+        SkillStopped,
         SkillTimeout,
         SpecError,
     )
@@ -59,6 +60,7 @@ __all__ = [
     "SkillInterrupted",
     "SkillKilled",
     "SkillNotFound",
+    "SkillStopped",
     "SkillTimeout",
     "SpecError",
     "Violation",

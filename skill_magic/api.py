@@ -49,7 +49,9 @@ def run(
     :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``,
         ``exit_code``.
     :param show: pass the tool's output on to stdout and stderr while it runs; :param view: or any other view.
-    :raises SkillError: see :mod:`skill_magic.errors`. :raises TypeError: for an argument or an input of a type that is
+    :raises SkillError: see :mod:`skill_magic.errors`. :raises SkillInterrupted: it was interrupted, or stopped while
+        the main thread waited for it; in a thread or a worker process that is a ``SkillStopped``, which is an ordinary
+        error. :raises TypeError: for an argument or an input of a type that is
         not taken. :raises OSError: for an input file that cannot be opened.
     """
     from . import road

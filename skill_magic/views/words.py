@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillTimeout
+from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillStopped, SkillTimeout
 from ..media import binary as is_binary
 from ..text import label, plain
 
@@ -156,7 +156,7 @@ def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
     """
     kinds: dict[str, type[RunError]] = {
         "failed": SkillFailed,
-        "stopped": SkillInterrupted,
+        "stopped": SkillStopped,
         "timeout": SkillTimeout,
         "out-of-memory": SkillKilled,
         "killed": SkillKilled,
@@ -167,6 +167,13 @@ def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
     message = f"{label(result.skill)} {state(result)}"
     said = cause(result.output, printed) if result.state in ("failed", "killed") else ""
     return kinds[result.state](message, hint(result), result=result, more=said.splitlines())
+
+
+def interrupt(result: RunResult) -> SkillInterrupted:
+    """What to raise where a person interrupted the run that they waited for."""
+    # A tool can end by itself in the very moment; the person asked for an end of all that, and gets it.
+    late = "" if result.state == "stopped" else ", and then you interrupted it"
+    return SkillInterrupted(f"{label(result.skill)} {state(result)}{late}", hint(result), result=result)
 
 
 def cause(output: SavedOutput, printed: Collection[str] = ()) -> str:
