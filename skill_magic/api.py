@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .command.parse import Options, Request
 from .door import working_directory
+from .file_change import FileChange
 from .stdin import Stdin, source
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def _request(
 
 def _word(number: int, arg: str | os.PathLike[str]) -> str:
     try:
-        word = os.fspath(arg)
+        # The whole path of a file of an earlier run is one of the host, which no tool sees.
+        word = arg.argument if isinstance(arg, FileChange) else os.fspath(arg)
     except TypeError:
         word = None
     if not isinstance(word, str):

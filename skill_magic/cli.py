@@ -178,7 +178,9 @@ def _run(parsed: Command) -> int:
         return code if request.options.quiet else _say(error, code)
     except KeyboardInterrupt:
         return 128 + (caught[0] if caught else signal.SIGINT)
-    wrote = result.output.stdout.size or result.output.stderr.size or result.files
+    wrote = (
+        result.output.stdout.size or result.output.stderr.size or result.files or result.unattributed_files
+    )
     if at_terminal and not typed and not wrote and not request.options.quiet:
         way = f"skill -i {request.skill} …"
         _note(

@@ -167,6 +167,7 @@ def watch(run: Run, recorder: Recorder, view: View, person: Person | None = None
         try:
             _left_behind(run, recorder, view)
         finally:  # an interrupt ends the look
+            recorder.close()
             view.error(error)
         raise
     view.finish(result)

@@ -204,22 +204,31 @@ class Life:
                     self._streams.append(feed)
             with neighbours.held(self.engine, self.spec, self.host):
                 recheck(self.spec)
+                since = time.time()
                 with self._starting("start"):
                     self.engine.api.start(self.container)
                 recheck(self.spec, started=True)
             self.started = time.monotonic()
             self.running.set()
-            self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time()))
+            self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time(), since))
             if self.spec.stdin:
                 self._feed(feed)
+            self._tell_of_others()
             self._drain(output.outputs())
-            return self._wait()
+            state = self._wait()
+            self._tell_of_others()
+            return state
         except _NotStartedError as error:
             return {"ExitCode": error.exit_code, "Error": str(error)}
         finally:
             self.ended.set()
             for stream in self._streams:
                 stream.close()
+
+    def _tell_of_others(self) -> None:
+        """Asked at the start and at the end; who comes and goes between the two is in the table of runs."""
+        for other in neighbours.beside(self.engine, self.spec, self.name):
+            self.channel.put(other)
 
     @contextlib.contextmanager
     def _starting(self, doing: str) -> Iterator[None]:

@@ -294,6 +294,8 @@ def one_line(result: RunResult) -> str:
         parts.append(f"peak memory {size(result.peak_memory)}")
     if result.files:
         parts.append(count(len(result.files), "file"))
+    if result.unattributed_files:
+        parts.append(count(len(result.unattributed_files), "unattributed file"))
     return f"<RunResult {', '.join(parts)}>"
 
 
@@ -335,5 +337,9 @@ def as_dict(result: RunResult) -> dict[str, Any]:
         "stderr_bytes": result.output.stderr.size,
         "files": [{"path": f.path, "kind": f.kind, "size": f.size} for f in result.files[:200]],
         "files_total": len(result.files),
+        "unattributed_files": [
+            {"path": f.path, "kind": f.kind, "size": f.size} for f in result.unattributed_files[:200]
+        ],
+        "unattributed_files_total": len(result.unattributed_files),
         "notes": list(result.notes[:50]),
     }
