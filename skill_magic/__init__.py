@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         SkillInterrupted,
         SkillKilled,
         SkillNotFound,
+        SkillStopped,
         SkillTimeout,
         SpecError,
     )
@@ -60,6 +61,7 @@ __all__ = [
     "SkillInterrupted",
     "SkillKilled",
     "SkillNotFound",
+    "SkillStopped",
     "SkillTimeout",
     "SpecError",
     "Violation",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from . import natural
 from .look import Look, out_of_reach, writable
 from .mode_bits import drop, shut
 from .openings import openings
@@ -46,10 +47,11 @@ class Aftermath:
         self._since = time.time_ns() - SLACK
         self._before = Look(self._roots, skip=self._skip)
 
-    def notes(self, same: Collection[str] = ()) -> Iterator[str]:
+    def notes(self, same: Collection[str] = (), *, who: str = "this run") -> Iterator[str]:
         """Look again, take the bits away and say what there is to say.
 
         :param same: files that are known not to have changed.
+        :param who: who has done it; where runs overlapped, that it may have been another one.
         """
         after = Look(
             self._roots,
@@ -60,13 +62,13 @@ class Aftermath:
             ignored=self._ignored,
             same=same,
         )
-        yield from self._later(after)
+        yield from self._later(after, who)
         yield from self._bits(after)
-        yield from self._open(after)
+        yield from self._open(after, who)
         if after.outward:
             places = [f"{path} → {end}" for path, end in sorted(after.outward)]
             yield (
-                f"this run made links that lead out of the directory: {self._names(places)}; "
+                f"{who} made links that lead out of the directory: {self._names(places)}; "
                 "what reads or writes them here reads or writes there"
             )
         if after.counted:
@@ -85,9 +87,9 @@ class Aftermath:
                 "the mounted folders are too large to be looked at whole: what this run left there that this "
                 "machine may run later, and set-user-id bits, were not all looked for"
             )
-        yield from self._closed(after)
+        yield from self._closed(after, who)
 
-    def _closed(self, after: Look) -> Iterator[str]:
+    def _closed(self, after: Look, who: str) -> Iterator[str]:
         """Folders that the run closed to the person: opened for them alone, and looked into like the others."""
         closed = set(after.closed) - set(self._before.closed)
         opened: set[str] = set()
@@ -97,23 +99,23 @@ class Aftermath:
                 break
             shut(self._roots, sorted(closed))
             inner = Look(sorted(closed), skip=self._skip, since=self._since)
-            yield from self._later(inner)
+            yield from self._later(inner, who)
             yield from self._bits(inner)
             stuck |= closed & set(inner.closed)
             opened |= closed - stuck
             closed = set(inner.closed) - opened - stuck
         if opened:
             yield (
-                f"this run made folders that could not be looked into: {self._names(sorted(opened))}; "
+                f"{who} made folders that could not be looked into: {self._names(sorted(opened))}; "
                 "they are open to you alone now"
             )
         if stuck or closed:
             yield (
-                f"this run made folders that cannot be looked into: {self._names(sorted(stuck | closed))}; "
+                f"{who} made folders that cannot be looked into: {self._names(sorted(stuck | closed))}; "
                 "other people on this machine have no access to them any more"
             )
 
-    def _later(self, after: Look) -> Iterator[str]:
+    def _later(self, after: Look, who: str) -> Iterator[str]:
         """Names that other programs run: made (or put in place of another) and changed, by what happens."""
         found: dict[tuple[str, str], list[str]] = {}
         new = ""
@@ -136,7 +138,7 @@ class Aftermath:
             verb = "created" if other else "changed"
             found.setdefault((verb, reason), []).append(path)
         for (verb, reason), paths in found.items():
-            yield f"this run {verb} {self._names(paths)}: {reason}; look before you use it"
+            yield f"{who} {verb} {self._names(paths)}: {reason}; look before you use it"
 
     def _bits(self, after: Look) -> Iterator[str]:
         dropped = drop(self._roots, sorted(after.risky))
@@ -151,34 +153,34 @@ class Aftermath:
                 "other people on this machine may act as the file's owner; remove it"
             )
 
-    def _open(self, after: Look) -> Iterator[str]:
+    def _open(self, after: Look, who: str) -> Iterator[str]:
         """What other accounts can do since the run."""
         found = openings(self._before, after, self._knew, self._user)
         if found.everybody:
             yield (
-                "this run made folders that everybody on this machine can write to: "
+                f"{who} made folders that everybody on this machine can write to: "
                 f"{self._names(found.everybody)}"
             )
         if found.group:
             yield (
-                "this run made folders that others of a group on this machine can write to: "
+                f"{who} made folders that others of a group on this machine can write to: "
                 f"{self._names(found.group)}"
             )
         if found.seen:
-            yield f"this run let everybody on this machine look into {self._names(found.seen)}"
+            yield f"{who} let everybody on this machine look into {self._names(found.seen)}"
         if found.files:
             yield (
-                "this run made or changed files that everybody on this machine can write to: "
+                f"{who} made or changed files that everybody on this machine can write to: "
                 f"{self._names(found.files)}"
             )
         if found.shared:
             yield (
-                "this run made or changed files that others of a group on this machine can write to: "
+                f"{who} made or changed files that others of a group on this machine can write to: "
                 f"{self._names(found.shared)}"
             )
         if found.lists:
             yield (
-                "this run made or changed files and folders with an access list that opens them to other accounts of "
+                f"{who} made or changed files and folders with an access list that opens them to other accounts of "
                 f"this machine: {self._names(found.lists)}; see getfacl, and setfacl -b to take the list away"
             )
 
@@ -188,9 +190,10 @@ class Aftermath:
         return parent in self._before.listed or (self._before.complete and parent not in self._before.folders)
 
     def _names(self, paths: list[str] | tuple[str, ...]) -> str:
+        paths = sorted(paths, key=natural.order)
         prefix = self._directory.rstrip("/") + "/"
         shown = [
-            path if path == self._directory else _short(path.removeprefix(prefix)) for path in paths[:SHOWN]
+            path if path == self._directory else shorten(path.removeprefix(prefix)) for path in paths[:SHOWN]
         ]
         more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
         return (
@@ -199,7 +202,7 @@ class Aftermath:
         )
 
 
-def _short(path: str) -> str:
+def shorten(path: str) -> str:
     """A path as it fits into a note: its beginning and its end."""
     return path if len(path) <= WIDTH else f"{path[: WIDTH // 3]}…{path[-(WIDTH - WIDTH // 3 - 1) :]}"
 

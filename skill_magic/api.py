@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .command.parse import Options, Request, find_habits
 from .door import working_directory
+from .file_change import FileChange
 from .stdin import Stdin, source
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def run(
     :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``,
         ``exit_code``.
     :param show: pass the tool's output on to stdout and stderr while it runs; :param view: or any other view.
-    :raises SkillError: see :mod:`skill_magic.errors`. :raises TypeError: for an argument or an input of a type that is
+    :raises SkillError: see :mod:`skill_magic.errors`. :raises SkillInterrupted: it was interrupted, or stopped while
+        the main thread waited for it; in a thread or a worker process that is a ``SkillStopped``, which is an ordinary
+        error. :raises TypeError: for an argument or an input of a type that is
         not taken. :raises OSError: for an input file that cannot be opened.
     """
     from . import road
@@ -137,7 +140,8 @@ def _request(
 
 def _word(number: int, arg: str | os.PathLike[str]) -> str:
     try:
-        word = os.fspath(arg)
+        # The whole path of a file of an earlier run is one of the host, which no tool sees.
+        word = arg.argument if isinstance(arg, FileChange) else os.fspath(arg)
     except TypeError:
         word = None
     if not isinstance(word, str):

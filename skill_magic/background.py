@@ -115,7 +115,8 @@ class Handle:
         """Wait for its end and return the result.
 
         :param timeout: seconds after which to give up waiting; the run goes on.
-        :raises TimeoutError: it still runs. :raises SkillError: it did not succeed (unless ``--no-raise``).
+        :raises TimeoutError: it still runs. :raises SkillError: it did not succeed (unless ``--no-raise``);
+            :class:`~skill_magic.errors.SkillStopped` where it was stopped.
         """
         if not self._over.wait(timeout):
             raise TimeoutError(f"{line(self.skill)} still runs after {timeout:g} s")

@@ -29,7 +29,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from .door import Door, ask_in_terminal, chosen_view, working_directory
-from .errors import CommandError, RunError, SkillError, SkillInterrupted, SkillKilled, SkillTimeout
+from .errors import (
+    CommandError,
+    RunError,
+    SkillError,
+    SkillInterrupted,
+    SkillKilled,
+    SkillStopped,
+    SkillTimeout,
+)
 from .events import Output
 from .shell_streams import guarded
 from .stdin import CallerInput, takes_stdin, waiting
@@ -162,7 +170,7 @@ def _run(parsed: Command) -> int:
     try:
         with _ending_signals(caught):
             result = road.execute(request, door.host, door.view())
-    except RunError as error:
+    except (RunError, SkillInterrupted) as error:
         code = 128 + caught[0] if caught else exit_code(error)
         if at_terminal and not typed and _QUESTION.search(last_words(error.result)):
             way = f"the tool's own option for an answer, or: skill -i {request.skill} …"
@@ -171,7 +179,9 @@ def _run(parsed: Command) -> int:
         return code if request.options.quiet else _say(error, code)
     except KeyboardInterrupt:
         return 128 + (caught[0] if caught else signal.SIGINT)
-    wrote = result.output.stdout.size or result.output.stderr.size or result.files
+    wrote = (
+        result.output.stdout.size or result.output.stderr.size or result.files or result.unattributed_files
+    )
     if at_terminal and not typed and not wrote and not request.options.quiet:
         way = f"skill -i {request.skill} …"
         _note(
@@ -201,13 +211,13 @@ def _ending_signals(caught: list[int]) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def exit_code(error: RunError) -> int:
+def exit_code(error: RunError | SkillInterrupted) -> int:
     """The exit code that stands for a run that did not succeed."""
     if error.result.unwritten:
         return UNWRITTEN
     if isinstance(error, SkillTimeout):
         return TIMEOUT
-    if isinstance(error, SkillInterrupted):
+    if isinstance(error, SkillInterrupted | SkillStopped):
         return 128 + signal.SIGINT
     if isinstance(error, SkillKilled):
         return error.result.exit_code or KILLED
@@ -294,7 +304,7 @@ def _note(text: str) -> None:
     print(f"skill: {line(text)}", file=sys.stderr)  # noqa: T201
 
 
-def _say(error: SkillError, code: int) -> int:
+def _say(error: SkillError | SkillInterrupted, code: int) -> int:
     from .foreign import line
 
     print("\n".join(map(line, error.lines())), file=sys.stderr)  # noqa: T201

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import natural
 from .foreign import hides
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _files(typed: str, directory: Path, *, raw: bool) -> list[str]:
                     break
     except (OSError, ValueError):  # a NUL in what is typed
         return []
-    return sorted(found)
+    return sorted(found, key=natural.order)
 
 
 def _unseen(name: str) -> bool:

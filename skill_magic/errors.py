@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree; each error carries a hint.
+"""Everything that can go wrong, as one tree, and the interrupt beside it; each carries a hint.
 
 .. code-block:: text
 
@@ -17,11 +17,20 @@
         ├── SkillFailed         exit code other than 0
         ├── SkillKilled         out of memory, or killed from outside
         ├── SkillTimeout        ran past --timeout
-        └── SkillInterrupted    stopped by a person (also a KeyboardInterrupt)
+        └── SkillStopped        somebody stopped it: a background run, one in a thread or in a worker process
+
+    KeyboardInterrupt
+    └── SkillInterrupted        a person stopped the run that the main thread waited for; .result
+
+``SkillInterrupted`` is no ``SkillError``: like Python's own ``KeyboardInterrupt`` it passes ``except Exception``, so
+that a loop around the run ends. It never leaves the main thread of the process that a person interrupts. What travels,
+through a handle, an executor or a pipe to another process, is ``SkillStopped``: executors and schedulers that see a
+``KeyboardInterrupt`` in an answer take it for their own end.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +56,7 @@ __all__ = [
     "SkillInterrupted",
     "SkillKilled",
     "SkillNotFound",
+    "SkillStopped",
     "SkillTimeout",
     "SpecError",
 ]
@@ -58,8 +68,8 @@ def _restored(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException
     return error
 
 
-class SkillError(Exception):
-    """Base of all errors of this package.
+class _Told(BaseException):
+    """What an error and an interrupt have in common: a few lines for a person.
 
     Names and values in it are often a stranger's, so each text is one line, whatever it holds: a traceback shows
     ``str(error)`` as it is, and a line end in a key must not make a line of its own.
@@ -76,7 +86,11 @@ class SkillError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Whole, whatever arguments a class asks for: an executor sends errors from one process to another.
-        return _restored, (type(self), self.args), self.__dict__
+        return _restored, (type(self), self.args), self._facts()
+
+    def _facts(self) -> dict[str, Any]:
+        """What goes along with a copy; not how the shell of this process shows the error."""
+        return {name: value for name, value in self.__dict__.items() if name != "_render_traceback_"}
 
     def lines(self) -> list[str]:
         """The error as the few lines that a person reads, hint last."""
@@ -88,6 +102,10 @@ class SkillError(Exception):
         # IPython's hook: shows these lines instead of a traceback, in the notebook and in a terminal, and the cell
         # still counts as failed, so that Run All, nbclient and papermill stop.
         return [line(each) for each in self.lines()]
+
+
+class SkillError(_Told, Exception):
+    """Base of all errors of this package: a message, a hint, and ``lines()`` of both."""
 
 
 class CommandError(SkillError):
@@ -202,5 +220,34 @@ class SkillTimeout(RunError):
     """The run took longer than its ``--timeout``."""
 
 
-class SkillInterrupted(RunError, KeyboardInterrupt):
-    """A person stopped the run; a :class:`KeyboardInterrupt` too, so that loops around it end."""
+class SkillStopped(RunError):
+    """The run was stopped by a person, with Stop or the ``stop()`` of its handle. Raised where nobody waits in the
+    foreground: by ``wait()`` of a handle, in a thread, in a worker process. In the main thread a stop is a
+    :class:`SkillInterrupted`."""
+
+
+class SkillInterrupted(_Told, KeyboardInterrupt):
+    """A person stopped the run that the main thread waited for; ``result`` holds what is known of it.
+
+    A :class:`KeyboardInterrupt` and no ``Exception``, so that ``except Exception`` in a loop does not swallow it. Sent
+    to another process, it arrives as :class:`SkillStopped`.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, result: RunResult, more: Sequence[str] = ()) -> None:
+        super().__init__(message, hint, more=more)
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (SkillStopped, self.args), self._facts()
+
+    def __copy__(self) -> SkillInterrupted:
+        return self._again(self._facts())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SkillInterrupted:
+        return self._again(copy.deepcopy(self._facts(), memo))
+
+    def _again(self, facts: dict[str, Any]) -> SkillInterrupted:
+        other = _restored(SkillInterrupted, self.args)
+        other.__dict__.update(facts)
+        assert isinstance(other, SkillInterrupted)  # noqa: S101  (as asked for)
+        return other

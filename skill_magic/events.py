@@ -1,4 +1,5 @@
-"""What an engine reports of one run, in this order: Pulling*, Started, (Output | Usage | Note)*, Finished."""
+"""What an engine reports of one run, in this order: Pulling*, Started, (Output | Usage | Note | Beside)*,
+Finished."""
 
 from __future__ import annotations
 
@@ -22,13 +23,18 @@ class Pulling:
 
 @dataclass(frozen=True)
 class Started:
-    """The tool runs. ``time`` is seconds since the epoch."""
+    """The tool runs. Times are seconds since the epoch.
+
+    :param time: when the engine had started it.
+    :param since: just before the engine was asked to, 0 where this process has not asked.
+    """
 
     container: str
     name: str
     image_id: str
     digest: str | None
     time: float
+    since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,15 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Another run that the engine has and that can write where this one can; ``began`` as in ``Started.time``."""
+
+    name: str
+    roots: tuple[str, ...]
+    began: float
+
+
 State = Literal["finished", "failed", "stopped", "timeout", "out-of-memory", "killed", "lost"]
 
 
@@ -91,4 +106,4 @@ class Finished:
     error: str = ""
 
 
-Event = Pulling | Started | Output | Usage | Note | Finished
+Event = Pulling | Started | Output | Usage | Note | Beside | Finished

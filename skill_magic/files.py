@@ -1,8 +1,4 @@
-"""Files of the notebook's directory that a run made or changed: which they are, and how to open one safely.
-
-A tool may leave a link to a private key, or a pipe that nobody writes to, where a picture is expected. So a
-file is opened component by component below the directory, never through a link, and only if it is regular.
-"""
+"""Which files of the notebook's directory a run made or changed, and which of them may be another run's."""
 
 from __future__ import annotations
 
@@ -12,16 +8,19 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .aftermath import Aftermath
-from .errors import SkillError
+from . import natural, overlap, run_table
+from .aftermath import SHOWN, Aftermath, shorten
+from .file_change import FileChange, FileRefusedError, Kind, open_result, read_result
+from .look import writable
 
 if TYPE_CHECKING:
     from .host import Host
     from .spec import RunSpec
+
+__all__ = ["SKIPPED", "FileChange", "FileRefusedError", "Watch", "open_result", "read_result"]
 
 ENTRIES = 20_000
 SECONDS = 0.3
@@ -32,85 +31,6 @@ SKIPPED = frozenset({
     ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".tox",
 })  # fmt: skip
 """Directories that are not looked into: large, or nobody's results."""
-
-
-class FileRefusedError(SkillError):
-    """A file of a run that may not be opened.
-
-    :param code: ``result-file-outside``, ``result-file-link``, ``result-file-type``, ``result-file-missing``
-        or ``result-file-size``.
-    """
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class FileChange:
-    """A file that the run made or changed, below the notebook's directory; ``path`` is relative to it."""
-
-    path: str
-    kind: Literal["created", "changed"]
-    size: int
-
-
-def open_result(directory: Path, relative: str, *, limit: int | None = None) -> BinaryIO:
-    """Open the regular file ``relative`` below ``directory`` for reading.
-
-    :param limit: the most bytes it may have.
-    :raises FileRefusedError: for ``..``, an absolute path, a link anywhere below ``directory``, anything but
-        a regular file, a file that is missing or larger than ``limit``.
-    """
-    parts = relative.split("/")
-    if not relative or "\0" in relative or any(part in ("", ".", "..") for part in parts):
-        raise FileRefusedError(
-            "result-file-outside", f"{relative!r} is not a path below the notebook's directory"
-        )
-    common = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    with contextlib.ExitStack() as stack:
-        try:
-            at = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, at)
-            for part in parts[:-1]:
-                _expect(os.stat(part, dir_fd=at, follow_symlinks=False), stat.S_ISDIR, relative, part)
-                at = os.open(part, common | os.O_DIRECTORY, dir_fd=at)
-                stack.callback(os.close, at)
-            # Looked at before it is opened: opening a device can already do something.
-            before = os.stat(parts[-1], dir_fd=at, follow_symlinks=False)
-            _expect(before, stat.S_ISREG, relative, parts[-1])
-            descriptor = os.open(parts[-1], common, dir_fd=at)
-        except OSError as error:
-            missing = isinstance(error, FileNotFoundError)
-            code = "result-file-missing" if missing else "result-file-link"
-            raise FileRefusedError(code, f"{relative!r} cannot be opened: {error.strerror}") from None
-    file = os.fdopen(descriptor, "rb")
-    try:
-        facts = os.fstat(descriptor)
-        _expect(facts, stat.S_ISREG, relative, parts[-1])
-        if limit is not None and facts.st_size > limit:
-            raise FileRefusedError(
-                "result-file-size", f"{relative!r} has {facts.st_size} bytes, more than {limit}"
-            )
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def read_result(directory: Path, relative: str, limit: int) -> bytes:
-    """All of the file, at most ``limit`` bytes of it. Raises as :func:`open_result`."""
-    with open_result(directory, relative, limit=limit) as file:
-        return file.read(limit)
-
-
-def _expect(facts: os.stat_result, wanted: object, relative: str, part: str) -> None:
-    if callable(wanted) and wanted(facts.st_mode):
-        return
-    if stat.S_ISLNK(facts.st_mode):
-        raise FileRefusedError("result-file-link", f"{relative!r} is not opened: {part!r} is a symbolic link")
-    kind = "directory" if wanted is stat.S_ISDIR else "regular file"
-    raise FileRefusedError("result-file-type", f"{relative!r} is not opened: {part!r} is not a {kind}")
 
 
 class _Entry(NamedTuple):  # there are many of them
@@ -172,35 +92,117 @@ class Watch:
     def __init__(self, spec: RunSpec, host: Host) -> None:
         self._directory = spec.directory
         self._roots = tuple(_writable(spec))
+        self._closed = frozenset(_read_only(spec))
         self._ignored = {host.notebook} if host.notebook else set()
+        self._entry = run_table.Entry(host.cache_dir / "writing", writable(spec))
+        self._clock = overlap.Clock(spec.directory)
+        self._own = ""
+        self._since = 0.0
+        self._seen: dict[str, overlap.Other] = {}
         self._began = time.time_ns()
         self._aftermath = Aftermath(spec, host, SKIPPED)
         self._before = _Snapshot(self._directory, self._roots)
+        self.unattributed: tuple[FileChange, ...] = ()
+        """Set by :meth:`changes`: what another run may have made or changed as well."""
+
+    def started(self, name: str, since: float) -> None:
+        """The tool runs.
+
+        :param since: the time just before the engine was asked to start it, 0 where it is not known.
+        """
+        self._own, self._since = name, since
+        self._entry.started(name, since)
+
+    def beside(self, other: overlap.Other) -> None:
+        """The engine has another run that can write to the same folders."""
+        self._seen[other.name] = other
+
+    def close(self) -> None:
+        """Nothing more is asked: the run is over, or was never started."""
+        self._entry.close()
 
     def changes(self) -> tuple[tuple[FileChange, ...], tuple[str, ...]]:
-        """(files made or changed, by path; notes for the person)."""
+        """(files made or changed by this run and no other, in natural order; notes for the person)."""
         before, after = self._before, _Snapshot(self._directory, self._roots)
-        files: list[FileChange] = []
+        found: list[tuple[FileChange, float]] = []
         same = set()
-        for path, now in sorted(after.entries.items()):
+        for path, now in after.entries.items():
             was = before.entries.get(path)
             if was is not None and was.changed > self._began:
                 was = None  # it came while the first look was still going on
             if was == now:
                 same.add(f"{self._directory}/{path}")
                 continue
-            if self._directory / path in self._ignored:
+            if self._directory / path in self._ignored or self._out_of_reach(path):
                 continue
             if was is None and not before.knew(path.rpartition("/")[0]):
                 continue
             if stat.S_ISREG(now.mode):
-                files.append(FileChange(path, "created" if was is None else "changed", now.size))
-        notes = list(self._aftermath.notes(same))
+                kind: Kind = "created" if was is None else "changed"
+                found.append((FileChange(path, kind, now.size, self._directory), now.changed / 1e9))
+        found.sort(key=lambda each: natural.order(each[0].path))
+        others = self._others()  # after the look: a run that began since is among them
+        files, shared = self._attributed(found, others)
+        who = "this run or another beside it" if others else "this run"
+        notes = [*_cannot_tell(shared, len(others)), *self._aftermath.notes(same, who=who)]
         if not (before.complete and after.complete):
             notes.append(
                 f"not all changed files are listed: more than {ENTRIES} are there, or it took too long"
             )
+        self.unattributed = tuple(shared)
+        self._entry.close()  # only now: taking bits away is a change that others would take for their tool's
         return tuple(files), tuple(notes)
+
+    @property
+    def overlapped(self) -> bool:
+        """Whether another run could write where this one could."""
+        return bool(self._others())
+
+    def _others(self) -> list[overlap.Other]:
+        """The runs that overlapped with this one in a folder that both can write to."""
+        known = self._entry.others()
+        named = {other.name for other in known}
+        ours = [str(self._directory / root) for root in self._roots]
+        return [
+            other
+            for other in (*known, *(seen for seen in self._seen.values() if seen.name not in named))
+            if (other.name != self._own or not other.name) and other.meets(ours)
+        ]
+
+    def _attributed(
+        self, found: list[tuple[FileChange, float]], others: list[overlap.Other]
+    ) -> tuple[list[FileChange], list[FileChange]]:
+        """(what this run alone has made or changed, what another may have)."""
+        known = self._clock.sound()
+        reach = overlap.Reach(others)
+        own: list[FileChange] = []
+        shared: list[FileChange] = []
+        for change, at in found:
+            if known and at < self._since - overlap.SLACK:
+                continue  # somebody else's: the tool was not on yet
+            path = f"{self._directory}/{change.path}"
+            (shared if reach.includes(path, at if known else None) else own).append(change)
+        return own, shared
+
+    def _out_of_reach(self, path: str) -> bool:
+        while path:
+            if path in self._closed:
+                return True
+            path = path.rpartition("/")[0]
+        return False
+
+
+def _cannot_tell(shared: list[FileChange], others: int) -> Iterator[str]:
+    if not shared:
+        return
+    names = ", ".join(shorten(change.path) for change in shared[:SHOWN])
+    more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
+    yield (
+        f"another run could write here at the same time, so whose these files are cannot be told: {names}{more}"
+        if others == 1
+        else f"{others} other runs could write here at the same time, so whose these files are cannot be told: "
+        f"{names}{more}"
+    )
 
 
 def _writable(spec: RunSpec) -> Iterator[str]:
@@ -216,3 +218,21 @@ def _writable(spec: RunSpec) -> Iterator[str]:
         if source.is_relative_to(spec.directory):
             found.add(source.relative_to(spec.directory).as_posix())
     yield from (path for path in sorted(found) if not any(path.startswith(other + "/") for other in found))
+
+
+def _read_only(spec: RunSpec) -> Iterator[str]:
+    """What below the notebook's directory is mounted read-only over itself, and nowhere else read-write: relative
+    paths."""
+    binds = [each for each in spec.mounts if each.kind == "bind" and each.source]
+    written = [(str(each.source), each.target) for each in binds if not each.read_only]
+    for each in binds:
+        source = str(each.source)
+        if not each.read_only or not Path(source).is_relative_to(spec.directory):
+            continue
+        ways = [
+            target.rstrip("/") + source[len(root.rstrip("/")) :]
+            for root, target in written
+            if overlap.within(source, root)
+        ]
+        if ways == [each.target] and not any(overlap.within(root, source) for root, _ in written):
+            yield Path(source).relative_to(spec.directory).as_posix()

@@ -38,7 +38,7 @@ class InstalledOnly:
                 found = finder.find_spec(
                     name, None, target
                 )  # built-in and frozen modules, editable installations
-        if found is None:
+        if found is None and PathFinder.find_spec(name, [entry for entry in sys.path if _current(entry)]):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return found
 

@@ -22,7 +22,16 @@ from .door import (
     notebook_of,
     working_directory,
 )
-from .errors import CommandError, PolicyError, RunError, SkillError, SkillFailed, SkillNotFound, SpecError
+from .errors import (
+    CommandError,
+    PolicyError,
+    RunError,
+    SkillError,
+    SkillFailed,
+    SkillInterrupted,
+    SkillNotFound,
+    SpecError,
+)
 
 if TYPE_CHECKING:
     from .answer import Answer
@@ -70,7 +79,8 @@ class SkillMagics(Magics):
         Everything right of -- is the tool's, word for word; without --, every word after NAME. {name},
         {obj.attr} and {d[key]} are filled in from the notebook; one value stays one argument, a list becomes
         many. The result has exit_code, stdout, stderr, duration, peak_memory, files. A tool that fails raises
-        SkillFailed; with --no-raise look at the result.
+        SkillFailed; with --no-raise look at the result. One that you interrupt raises SkillInterrupted, which
+        ends a loop around it as any KeyboardInterrupt does.
 
             %%skill [options] NAME [-- ARGS...]
             the tool's standard input, or its arguments where the manifest says cell = "args"
@@ -84,7 +94,7 @@ class SkillMagics(Magics):
         """
         try:
             return self._perform(line, cell, {**self.shell.user_ns, **(local_ns or {})})
-        except SkillError as error:
+        except (SkillError, SkillInterrupted) as error:
             if isinstance(error, SkillFailed | SkillNotFound) and (elsewhere := self._elsewhere()):
                 error.hint = "; ".join(filter(None, (error.hint, elsewhere)))
             error.hint = in_notebook(error.hint)
@@ -134,7 +144,7 @@ class SkillMagics(Magics):
 
         try:
             result = road.execute(request, door.host, door.view())
-        except RunError as error:
+        except (RunError, SkillInterrupted) as error:
             self._keep(request, error.result)
             raise
         self._shown = (self.shell.execution_count, id(result))
@@ -268,7 +278,7 @@ def _in_notebook(violations: Iterable[Violation]) -> Iterator[Violation]:
         yield dataclasses.replace(each, fix=in_notebook(each.fix))
 
 
-def _with_traceback(error: SkillError, shell: Any) -> None:
+def _with_traceback(error: SkillError | SkillInterrupted, shell: Any) -> None:
     """Let IPython show ``error`` with its traceback: the short lines are a method, and an attribute wins over
     it."""
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .events import Event, Finished, Note, Output, Started, State, Usage
+from . import natural
+from .events import Beside, Event, Finished, Note, Output, Started, State, Usage
 from .files import FileChange
 from .output import OutputLog, SavedOutput
+from .overlap import Other
 
 if TYPE_CHECKING:
     from .command.habits import Habit
@@ -38,6 +40,10 @@ class RunResult:
     :param memory_limit: the limit that was in force; :param timeout: the run's ``--timeout``.
     :param error_text: the engine's own words where it could not start the tool.
     :param output: all that the tool wrote; read it as ``stdout``, ``stderr`` or their ``…_bytes``.
+    :param files: what this run made or changed in the notebook's directory, in natural order. What a person or a
+        program that is no skill wrote there meanwhile looks the same and is among them.
+    :param unattributed_files: made or changed while another run could write there too: whose they are cannot be told.
+        A note says so.
     :param samples: usage over time, at most :data:`SAMPLES`.
     :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
     :param shown_args: ``args`` as they may be shown and saved: secrets of the run replaced.
@@ -68,6 +74,7 @@ class RunResult:
     timeout: float | None = None
     error_text: str = ""
     files: tuple[FileChange, ...] = ()
+    unattributed_files: tuple[FileChange, ...] = ()
     directory: Path | None = None
     notes: tuple[str, ...] = ()
     samples: tuple[Usage, ...] = ()
@@ -188,6 +195,9 @@ class Recorder:
             self._notes.append(event.text)
         elif isinstance(event, Started):
             self._started = event
+            self._watch.started(event.name, event.since)
+        elif isinstance(event, Beside):
+            self._watch.beside(Other(event.name, event.roots, event.began))
         elif isinstance(event, Finished):
             self._finished = event
 
@@ -199,11 +209,6 @@ class Recorder:
     def shows(self, event: Event) -> bool:
         """Whether ``event`` is for a view: not what goes to a file."""
         return self._stdout is None or not isinstance(event, Output) or event.stream != "stdout"
-
-    def close(self) -> None:
-        """Leave nothing of a file that has not become a part of the result."""
-        if self._stdout is not None:
-            self._stdout.discard()
 
     def result(self) -> RunResult:
         """The result, the same one however often it is asked for. No Finished event: the engine was lost."""
@@ -252,6 +257,7 @@ class Recorder:
             timeout=spec.timeout,
             error_text=end.error,
             files=files,
+            unattributed_files=tuple(each for each in self._watch.unattributed if each.path != stdout_file),
             directory=spec.directory,
             notes=tuple(
                 dict.fromkeys(
@@ -282,14 +288,21 @@ class Recorder:
         _, notes = self._watch.changes()
         return (*notes, *self._planted())
 
+    def close(self) -> None:
+        """Nothing more is asked; leaves nothing of a file that has not become a part of the result."""
+        self._watch.close()
+        if self._stdout is not None:
+            self._stdout.discard()
+
     def _planted(self) -> Iterator[str]:
         from .mounts.mounts import planted
         from .policy.protected_later import why
 
-        for path in planted(self._absent):
+        for path in sorted(planted(self._absent), key=lambda each: natural.order(str(each))):
             if why(path.name, path.parent.name) is not None:
                 continue  # told by what it is, wherever it lies
-            yield f"the run made {path}, which this machine may run or read by itself later: look at it"
+            who = "this run or another beside it" if self._watch.overlapped else "the run"
+            yield f"{who} made {path}, which this machine may run or read by itself later: look at it"
 
     def _processes(self) -> Iterator[str]:
         limit = self._spec.limits.pids

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -74,6 +75,8 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
     :returns: the result; also of a failed run where ``request.options.no_raise`` is set.
     :raises SkillError: anything of the tree in ``errors``. A refusal comes before the engine is asked
         anything.
+    :raises SkillInterrupted: a person stopped the run and this is the main thread; with ``no_raise`` too, which is
+        about tools that fail.
     """
     decision = decide(request, host)
     decision.raise_for_verdict()
@@ -87,8 +90,13 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
         recorder = record(spec, host, request, file)
         run = stack.enter_context(contextlib.closing(start(engine, spec, request, host)))
         view.begin(spec, run.stop)
-        result = watch(run, recorder, view)
+        person = Person()
+        result = watch(run, recorder, view, person)
     printed = [name for name in getattr(view, "printed", ()) if file is None or name != "stdout"]
+    if person.waits and (person.interrupted or result.state == "stopped"):
+        from .views import words
+
+        raise words.interrupt(result)
     return settle(result, request, printed=printed)
 
 
@@ -141,20 +149,43 @@ def image_gate(spec: RunSpec, host: Host) -> Callable[[ImageFacts], None]:
     return check
 
 
-def watch(run: Run, recorder: Recorder, view: View) -> RunResult:
+class Person:
+    """Who may interrupt the thread that waits for a run.
+
+    ``waits``: whether there is one. An interrupt reaches the main thread alone, and not where it is ignored: there (a
+    job in the background of a shell, a task of a kernel's own loop outside of any cell) a KeyboardInterrupt would end
+    what no person wants to end. In a worker process it would be sent to its parent, or end the worker.
+
+    ``interrupted``: whether an interrupt came while the run was watched.
+    """
+
+    def __init__(self) -> None:
+        process = sys.modules.get("multiprocessing.process")
+        self.waits = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+            and (process is None or process.parent_process() is None)
+        )
+        self.interrupted = False
+
+
+def watch(run: Run, recorder: Recorder, view: View, person: Person | None = None) -> RunResult:
     """Hand every event to a recorder and the view until the run has ended; the view has begun.
 
+    :param person: is told of an interrupt.
     :raises EngineError: where the engine could not start it or was lost; the view has been told.
     """
     try:
-        with interrupts(run):
-            while not _ended(run, recorder, view):
+        person = person or Person()
+        with interrupts(run, person):
+            while not _ended(run, recorder, view, person):
                 pass
         result = recorder.result()
     except BaseException as error:
         try:
             _left_behind(run, recorder, view)
         finally:  # an interrupt ends the look
+            recorder.close()
             view.error(error)
         raise
     view.finish(result)
@@ -174,7 +205,7 @@ def _left_behind(run: Run, recorder: Recorder, view: View) -> None:
             view.event(Note(note))
 
 
-def _ended(run: Run, recorder: Recorder, view: View) -> bool:
+def _ended(run: Run, recorder: Recorder, view: View, person: Person) -> bool:
     from .events import Finished
 
     try:
@@ -188,6 +219,7 @@ def _ended(run: Run, recorder: Recorder, view: View) -> bool:
                 view.event(event)
         view.tick()
     except KeyboardInterrupt:
+        person.interrupted = True
         run.stop()  # the second one kills: the engine's room counts
         return False
     return isinstance(event, Finished)
@@ -207,7 +239,7 @@ def settle(result: RunResult, request: Request, *, printed: Collection[str] = ()
 
 
 @contextlib.contextmanager
-def interrupts(run: Run) -> Iterator[None]:
+def interrupts(run: Run, person: Person) -> Iterator[None]:
     """While the body runs in the main thread, SIGINT stops ``run`` instead of breaking into our code.
 
     A KeyboardInterrupt can surface between any two bytecodes: an output chunk taken from the queue would be
@@ -227,6 +259,7 @@ def interrupts(run: Run) -> Iterator[None]:
     def handler(number: int, frame: Any) -> None:
         nonlocal count
         count += 1
+        person.interrupted = True
         asked.put(True)
         if count > 1:
             raise KeyboardInterrupt

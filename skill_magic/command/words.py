@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..errors import CommandError
+from ..file_change import FileChange
 
 _PLAIN = re.compile(r"[^ \t\r\n'\"\\]+")
 _SINGLE = re.compile(r"[^']*")
@@ -229,6 +230,8 @@ def _item(value: object, key: str, field: str) -> object:
 def _as_text(value: object, field: str) -> str:
     if isinstance(value, str):
         return str.__str__(value)  # the text of a str-Enum, not its name
+    if isinstance(value, FileChange):
+        return value.argument  # its whole path is one of the host, which no tool sees
     if isinstance(value, os.PathLike):
         return os.fsdecode(os.fspath(value))
     if isinstance(value, numbers.Number):

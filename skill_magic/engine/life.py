@@ -206,16 +206,20 @@ class Life:
             with neighbours.held(self.engine, self.spec, self.host):
                 recheck(self.spec)
                 self._places()
+                since = time.time()
                 with self._starting("start"):
                     self.engine.api.start(self.container)
                 recheck(self.spec, started=True)
             self.started = time.monotonic()
             self.running.set()
-            self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time()))
+            self.channel.put(Started(self.container, self.name, facts.id, facts.digest, time.time(), since))
             if self.spec.stdin:
                 self._feed(feed)
+            self._tell_of_others()
             self._drain(output.outputs())
-            return self._wait()
+            state = self._wait()
+            self._tell_of_others()
+            return state
         except _NotStartedError as error:
             return {"ExitCode": error.exit_code, "Error": str(error)}
         finally:
@@ -229,6 +233,11 @@ class Life:
 
         if self.engine.local and (found := check_places(self.spec, self.host)):
             raise PolicyError(f"{self.spec.skill}: a folder changed under our hands", found)
+
+    def _tell_of_others(self) -> None:
+        """Asked at the start and at the end; who comes and goes between the two is in the table of runs."""
+        for other in neighbours.beside(self.engine, self.spec, self.name):
+            self.channel.put(other)
 
     @contextlib.contextmanager
     def _starting(self, doing: str) -> Iterator[None]:

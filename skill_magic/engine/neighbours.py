@@ -17,6 +17,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
+from ..events import Beside
+from ..look import writable
+from ..overlap import Other
 from .failures import translate
 from .ownership import own_name
 from .session import LABEL
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from ..spec import RunSpec
     from .connect import Engine
 
-__all__ = ["held"]
+__all__ = ["beside", "held"]
 
 PATIENCE = 60.0
 """Seconds that a start waits for another one; the engine needs about a seventh of one."""
@@ -38,7 +41,7 @@ def held(engine: Engine, spec: RunSpec, host: Host) -> Iterator[None]:
 
     :raises EngineError: one of them cannot be paused, or another start does not end; nothing was started.
     """
-    sources = {mount.source for mount in spec.mounts if mount.kind == "bind" and mount.source}
+    sources = _sources(spec)
     if not sources or not engine.local:
         yield
         return
@@ -57,6 +60,32 @@ def held(engine: Engine, spec: RunSpec, host: Host) -> Iterator[None]:
         finally:
             for container in paused:
                 _go_on(engine, container)
+
+
+def beside(engine: Engine, spec: RunSpec, own: str) -> list[Beside]:
+    """The runs that are on now and can write where a run of ``spec`` can, whoever's they are; what they are is only
+    told, so that no signature is asked for. Nothing where the engine does not answer.
+
+    :param own: the name of the run itself.
+    """
+    roots = writable(spec)
+    if not roots or not engine.local:
+        return []
+    try:
+        running = _on(engine)
+    except EngineError:
+        return []
+    found = []
+    for entry in running:
+        name = str((entry.get("Names") or ["/"])[0]).lstrip("/")
+        theirs = tuple(_written(entry))
+        if name != own and Other(name, theirs, 0.0).meets(roots):
+            found.append(Beside(name, theirs, float(entry.get("Created") or 0)))
+    return found
+
+
+def _sources(spec: RunSpec) -> set[str]:
+    return {mount.source for mount in spec.mounts if mount.kind == "bind" and mount.source}
 
 
 @contextlib.contextmanager
@@ -99,21 +128,31 @@ def _locked(descriptor: int) -> bool:
 
 def _writing(engine: Engine, sources: set[str]) -> list[str]:
     """The running containers of this person that can rename something on the way to one of ``sources``."""
-    with translate("list the runs beside"):
-        filters = {"label": [LABEL + "session"], "status": ["running"]}
-        running = engine.api.containers(filters=filters)
     key = engine.key
-    return [str(entry["Id"]) for entry in running if own_name(key, entry) and _can_write(entry, sources)]
+    found = [entry for entry in _on(engine) if entry.get("State") != "paused"]
+    return [str(entry["Id"]) for entry in found if own_name(key, entry) and _can_write(entry, sources)]
+
+
+def _on(engine: Engine) -> list[Mapping[str, Any]]:
+    with translate("list the runs beside"):
+        filters = {"label": [LABEL + "session"], "status": ["running", "paused"]}
+        found: list[Mapping[str, Any]] = engine.api.containers(filters=filters)
+    return found
 
 
 def _can_write(entry: Mapping[str, Any], sources: set[str]) -> bool:
-    for mount in entry.get("Mounts") or ():
-        if mount.get("Type") != "bind" or mount.get("RW") is False:
-            continue
-        root = str(mount.get("Source") or "").rstrip("/") + "/"
+    for source in _written(entry):
+        root = source.rstrip("/") + "/"
         if any(source.startswith(root) and source != root for source in sources):
             return True
     return False
+
+
+def _written(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The host paths that a container of the engine's list can write to."""
+    for mount in entry.get("Mounts") or ():
+        if mount.get("Type") == "bind" and mount.get("RW") is not False and mount.get("Source"):
+            yield str(mount["Source"])
 
 
 def _pause(engine: Engine, container: str) -> bool:

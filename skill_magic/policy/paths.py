@@ -279,12 +279,19 @@ def socket_in(path: str) -> str | None:
 
 def mount_points() -> tuple[str, ...]:
     """Where file systems are mounted on this machine, as this process sees it."""
+    return tuple(point for point, _ in mounted_file_systems())
+
+
+def mounted_file_systems() -> tuple[tuple[str, str], ...]:
+    """(where it is mounted, its type) of each, in the order in which they were mounted."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            points = [line.split(" ", 5)[4] for line in lines]
+            found = [(line.split(" ", 5)[4], line.split(" - ", 1)[1].split(" ", 1)[0]) for line in lines]
     except (OSError, IndexError):
         return ()  # no Linux: the engine has files of its own
-    return tuple(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point) for point in points)
+    return tuple(
+        (re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point), kind) for point, kind in found
+    )
 
 
 def mounted_below(path: str, points: Iterable[str]) -> str | None:

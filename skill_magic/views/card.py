@@ -150,13 +150,21 @@ def _output(result: RunResult) -> str:
 
 
 def _files(result: RunResult) -> str:
-    if not result.files:
+    if not (result.files or result.unattributed_files):
         return ""
     shown = "".join(item.html() for item in preview.previews(result))
     gallery = (
         f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin:6px 0 0 0">{shown}</div>' if shown else ""
     )
-    return f'<div style="{_PART}"><div style="{_SMALL}">files</div>{preview.listing(result)}{gallery}</div>'
+    parts = []
+    if result.files:
+        parts.append(f'<div style="{_SMALL}">files</div>{preview.listing(result.files)}')
+    if result.unattributed_files:
+        parts.append(
+            f'<div style="{_SMALL}">files of this run or of another beside it</div>'
+            f"{preview.listing(result.unattributed_files)}"
+        )
+    return f'<div style="{_PART}">{"".join(parts)}{gallery}</div>'
 
 
 def _notes(result: RunResult) -> str:

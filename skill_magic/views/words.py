@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillTimeout
+from ..errors import RunError, SkillFailed, SkillInterrupted, SkillKilled, SkillStopped, SkillTimeout
 from ..media import binary as is_binary
 from ..text import label, plain
 
@@ -160,7 +160,7 @@ def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
     """
     kinds: dict[str, type[RunError]] = {
         "failed": SkillFailed,
-        "stopped": SkillInterrupted,
+        "stopped": SkillStopped,
         "timeout": SkillTimeout,
         "out-of-memory": SkillKilled,
         "killed": SkillKilled,
@@ -172,6 +172,13 @@ def error(result: RunResult, printed: Collection[str] = ()) -> RunError | None:
     own = result.state in ("failed", "killed") and not result.unwritten  # the tool's own doing
     said = cause(result.output, printed) if own else ""
     return kinds[result.state](message, hint(result), result=result, more=said.splitlines())
+
+
+def interrupt(result: RunResult) -> SkillInterrupted:
+    """What to raise where a person interrupted the run that they waited for."""
+    # A tool can end by itself in the very moment; the person asked for an end of all that, and gets it.
+    late = "" if result.state == "stopped" else ", and then you interrupted it"
+    return SkillInterrupted(f"{label(result.skill)} {state(result)}{late}", hint(result), result=result)
 
 
 def cause(output: SavedOutput, printed: Collection[str] = ()) -> str:
@@ -292,6 +299,8 @@ def one_line(result: RunResult) -> str:
         parts.append(f"peak memory {size(result.peak_memory)}")
     if result.files:
         parts.append(count(len(result.files), "file"))
+    if result.unattributed_files:
+        parts.append(count(len(result.unattributed_files), "unattributed file"))
     return f"<RunResult {', '.join(parts)}>"
 
 
@@ -333,5 +342,9 @@ def as_dict(result: RunResult) -> dict[str, Any]:
         "stderr_bytes": result.output.stderr.size,
         "files": [{"path": f.path, "kind": f.kind, "size": f.size} for f in result.files[:200]],
         "files_total": len(result.files),
+        "unattributed_files": [
+            {"path": f.path, "kind": f.kind, "size": f.size} for f in result.unattributed_files[:200]
+        ],
+        "unattributed_files_total": len(result.unattributed_files),
         "notes": list(result.notes[:50]),
     }

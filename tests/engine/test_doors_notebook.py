@@ -225,7 +225,7 @@ class TestBackground:
         assert kernel.run(f"%skill logs {name}").text() == "ready\n"
         assert kernel.run(f"%skill stop {name}").ok
         cell = kernel.run("h.wait(10)")
-        assert cell.reply["ename"] == "SkillInterrupted"
+        assert cell.reply["ename"] == "SkillStopped"
 
     def test_its_name_is_known_in_the_same_cell_and_stops_it(self, kernel: Kernel) -> None:
         cell = kernel.run(
@@ -238,7 +238,7 @@ class TestBackground:
         assert cell.ok, cell.error
         name, ended = cell.text().split()
         assert name.startswith("skill-python-runner-")
-        assert ended == "SkillInterrupted"
+        assert ended == "SkillStopped"
 
     def test_a_run_that_was_just_started_is_starting(self, kernel: Kernel) -> None:
         cell = kernel.run(

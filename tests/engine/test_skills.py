@@ -100,7 +100,7 @@ class TestFfmpeg:
             assert time.monotonic() < until
             time.sleep(0.1)
         handle.stop()
-        with pytest.raises(skill_magic.SkillInterrupted):
+        with pytest.raises(skill_magic.SkillStopped):
             handle.wait(30)
         assert float(probe(film)["format"]["duration"]) > 1
 

@@ -114,9 +114,9 @@ def test_files_made_and_changed_are_found(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert watch.changes() == (
         (
-            FileChange("d/new", "created", 3),
-            FileChange("e/f/deep", "created", 4),
-            FileChange("old", "changed", 2),
+            FileChange("d/new", "created", 3, tmp_path),
+            FileChange("e/f/deep", "created", 4, tmp_path),
+            FileChange("old", "changed", 2, tmp_path),
         ),
         (),
     )

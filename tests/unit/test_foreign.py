@@ -160,17 +160,20 @@ def a_result(text: str, state: Any = "failed") -> RunResult:
     )
 
 
-PLAIN: list[type[errors.SkillError]] = [
+Kind = type[errors.SkillError | errors.SkillInterrupted]
+
+PLAIN: list[Kind] = [
     *(errors.SkillError, errors.CommandError, errors.SkillNotFound, errors.EngineError, errors.EngineLost),
     *(errors.EngineUnavailable, errors.ImageError, errors.GpuUnavailable),
 ]
-FOUND = [errors.SpecError, errors.ManifestError, errors.PolicyError]
-RUNS = [
-    *(errors.RunError, errors.SkillFailed, errors.SkillKilled, errors.SkillTimeout, errors.SkillInterrupted),
+FOUND: list[Kind] = [errors.SpecError, errors.ManifestError, errors.PolicyError]
+RUNS: list[Kind] = [
+    *(errors.RunError, errors.SkillFailed, errors.SkillKilled, errors.SkillTimeout, errors.SkillStopped),
+    errors.SkillInterrupted,
 ]
 
 
-def an_error(kind: type[errors.SkillError], text: str) -> errors.SkillError:
+def an_error(kind: Kind, text: str) -> errors.SkillError | errors.SkillInterrupted:
     """An error of that kind that says ``text`` wherever it can."""
     made: Any = kind
     if kind in RUNS:
@@ -181,7 +184,7 @@ def an_error(kind: type[errors.SkillError], text: str) -> errors.SkillError:
 class TestErrors:
     @pytest.mark.parametrize("kind", [*PLAIN, *FOUND, *RUNS])
     @given(text=TEXTS)
-    def test_no_stranger_has_a_line_of_their_own(self, kind: type[errors.SkillError], text: str) -> None:
+    def test_no_stranger_has_a_line_of_their_own(self, kind: Kind, text: str) -> None:
         error, harmless = an_error(kind, f"n{text}"), an_error(kind, "x")
         assert bad("".join(error.lines())) == set()
         assert len("\n".join(error.lines()).splitlines()) == len(harmless.lines())

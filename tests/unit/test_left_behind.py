@@ -178,7 +178,7 @@ def test_an_access_list_on_what_was_made_or_changed(host: Host, monkeypatch: pyt
     grant(put(host, "kept/own"))
     text = told(after)
     assert (
-        "access list that opens them to other accounts of this machine: open, plain, kept/own, secret;"
+        "access list that opens them to other accounts of this machine: kept/own, open, plain, secret;"
         in text
     )
 

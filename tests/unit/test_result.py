@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from skill_magic.errors import SkillFailed, SkillInterrupted, SkillKilled, SkillTimeout
+from skill_magic.errors import SkillFailed, SkillKilled, SkillStopped, SkillTimeout
 from skill_magic.events import Event, Finished, Note, Output, Pulling, Started, State, Usage
 from skill_magic.host import Host
 from skill_magic.output import saved
@@ -152,7 +152,7 @@ def test_long_output_is_read_from_its_log(host: Host) -> None:
 
 STATES: list[tuple[State, int | None, dict[str, Any], str, type[Exception]]] = [
     ("failed", 1, {}, "tool failed: exit code 1", SkillFailed),
-    ("stopped", 130, {}, "tool stopped by you", SkillInterrupted),
+    ("stopped", 130, {}, "tool stopped by you", SkillStopped),
     ("timeout", 137, {"timeout": 60.0}, "tool timed out after 60 s", SkillTimeout),
     ("timeout", 137, {"timeout": 0.5}, "tool timed out after 0.5 s", SkillTimeout),
     (
@@ -201,8 +201,15 @@ def test_each_end_has_its_words_and_its_error(
     assert not result.ok
 
 
-def test_an_interrupt_ends_loops_around_it(host: Host) -> None:
-    assert isinstance(ended(host, "stopped", 130).error(), KeyboardInterrupt)
+@pytest.mark.parametrize("state", ["finished", "failed", "stopped", "timeout"])
+def test_an_interrupt_ends_loops_around_it(host: Host, state: State) -> None:
+    result = ended(host, state, 0)
+    error = words.interrupt(result)
+    assert isinstance(error, KeyboardInterrupt)
+    assert not isinstance(error, Exception)
+    assert error.result is result
+    assert error.message.startswith(f"tool {words.state(result)}")
+    assert ("and then you interrupted it" in error.message) == (state != "stopped")
 
 
 def test_the_error_ends_with_what_the_tool_said_last(host: Host) -> None:

@@ -100,7 +100,8 @@ def test_an_absolute_path_into_the_directory(host: Host, tmp_path: Path) -> None
     (tmp_path / "link").symlink_to(host.directory)
     through = make_host(tmp_path / "link", home=tmp_path / "home")
     recorded(through, f"{host.directory}/out.txt", b"2")
-    assert names(host.directory) == ["out.txt", "sub/out.txt"]
+    found = [name for name in names(host.directory) if not name.startswith("cache/")]
+    assert found == ["out.txt", "sub/out.txt"]
 
 
 def test_no_output_is_an_empty_file(host: Host) -> None:
@@ -347,7 +348,7 @@ def test_much_output_is_not_held_in_memory(host: Host) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (host.directory / "out.bin").stat().st_size == 1600 << 16
-    assert peak < 4 << 20
+    assert peak < 8 << 20  # of 100 MiB; the modules that the end of a run needs are half of it
     assert result.output.logs == {}
     assert not (host.cache_dir / "runs").exists()
 
