@@ -203,7 +203,7 @@ def start(request: Request, host: Host, view: View) -> Handle:
     spec = decision.spec
     assert spec is not None  # noqa: S101  (what is allowed has one)
     engine = road.connect(host)
-    recorder = road.record(spec, host)
+    recorder = road.record(spec, host, request.stdin)
     handle = Handle(road.start(engine, spec, request, host), recorder, spec, request, view)
     _remember(handle)
     if not request.options.keep:

@@ -34,7 +34,7 @@ class RunResult:
     :param command_line: the equivalent ``docker run`` line, secrets redacted.
     :param started: seconds since the epoch.
     :param memory_limit: the limit that was in force; :param timeout: the run's ``--timeout``.
-    :param error_text: the engine's own words where it could not start the tool.
+    :param error_text: why the tool could not be started: what a look at it told, else the engine's own words.
     :param output: all that the tool wrote; read it as ``stdout``, ``stderr`` or their ``…_bytes``.
     :param samples: usage over time, at most :data:`SAMPLES`.
     :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
@@ -139,11 +139,13 @@ class Recorder:
     """Follows the events of one run and makes its result.
 
     :param command_line: the equivalent ``docker run`` line, redacted; made here where it is empty.
+    :param stdin: what the tool is given; only looked at for what a failure may come from.
     """
 
-    def __init__(self, spec: RunSpec, host: Host, *, command_line: str = "") -> None:
+    def __init__(self, spec: RunSpec, host: Host, *, command_line: str = "", stdin: object = None) -> None:
         from .files import Watch
         from .mounts.mounts import absent
+        from .views.hints_output import names_loopback
 
         self._spec = spec
         self._host = host
@@ -157,6 +159,7 @@ class Recorder:
         self._result: RunResult | None = None
         self._watch = Watch(spec, host)
         self._absent = absent(spec, host)
+        self._loopback = names_loopback(stdin)
 
     def event(self, event: Event) -> None:
         """Take one event. Never raises for what a tool wrote."""
@@ -208,7 +211,7 @@ class Recorder:
             block_in=last.block_in if last else None,
             block_out=last.block_out if last else None,
             timeout=spec.timeout,
-            error_text=end.error,
+            error_text=end.reason or end.error,
             files=files,
             directory=spec.directory,
             notes=tuple(
@@ -226,8 +229,13 @@ class Recorder:
             samples=self._usage.kept(),
             lines=_places(spec, self._host),
             shown_args=shown,
-            hints=tuple(hints.of(spec, end, shown)),
+            hints=tuple(dict.fromkeys((*hints.of(spec, end, shown), *self._from_output(end, output, shown)))),
         )
+
+    def _from_output(self, end: Finished, output: SavedOutput, shown: tuple[str, ...]) -> tuple[str, ...]:
+        from .views import hints_output
+
+        return hints_output.of(self._spec, end, output, self._host, shown, loopback=self._loopback)
 
     def left_behind(self) -> tuple[str, ...]:
         """The notes on what the run made apart from its results, of one that has none; mends what can be."""

@@ -79,18 +79,18 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
     spec = decision.spec
     assert spec is not None  # noqa: S101  (what is allowed has one)
     engine = connect(host)
-    recorder = record(spec, host)
+    recorder = record(spec, host, request.stdin)
     with contextlib.closing(start(engine, spec, request, host)) as run:
         view.begin(spec, run.stop)
         return settle(watch(run, recorder, view), request, printed=getattr(view, "printed", ()))
 
 
-def record(spec: RunSpec, host: Host) -> Recorder:
+def record(spec: RunSpec, host: Host, stdin: object = None) -> Recorder:
     """What follows a run. It looks at the mounted folders first, so it is made before the run is started: what a
     quick tool makes meanwhile would be taken for what was there before."""
     from .result import Recorder
 
-    return Recorder(spec, host)
+    return Recorder(spec, host, stdin=stdin)
 
 
 def connect(host: Host) -> Engine:
