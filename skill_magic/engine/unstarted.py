@@ -105,7 +105,7 @@ def reason(
     if told or code not in (126, 127) or _BY_INIT.search(said):
         return told
     fault = "was not found" if code == 127 else "cannot be executed"
-    return f"{program} itself could be started; by {code} a shell means that a command it called {fault}"
+    return f"{program} was started; {code} mostly means that a command which it called {fault}"
 
 
 def _of(path: str, head: bytes, exists: Mapping[str, bool], here: str) -> str:

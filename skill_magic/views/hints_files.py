@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..host import Host
     from ..spec import RunSpec
 
-__all__ = ["links", "rights", "scripts"]
+__all__ = ["links", "paths", "rights", "scripts"]
 
 _HOPS = 16
 _NAMES = 40
@@ -63,6 +63,26 @@ def _candidates(spec: RunSpec, words: Sequence[str], lines: Sequence[str], workd
         path = _inside(spec, word, workdir)
         if path is not None:
             yield path
+
+
+# --- Paths of the host
+
+
+def paths(spec: RunSpec, words: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
+    """The hint for the notebook's directory by its path on this machine, inside an argument or in a script."""
+    workdir, home = _place(spec), str(spec.directory)
+    missing = [each for each in lines if MISSING.search(each)]
+    if workdir is None or workdir == home or not missing:
+        return
+    named = [each[at:] for each in (*words, *missing) if (at := each.find(f"{home}/")) >= 0]
+    for text in named:
+        found = NAMES.match(text)
+        path = posixpath.relpath(posixpath.normpath(found[0].rstrip(".")), home) if found else ""
+        if found is None or path.startswith(".."):
+            continue
+        name = path if spec.working_dir == workdir else posixpath.join(workdir, path)
+        yield f"the tool sees {line(home)} as {line(workdir)}: write {line(name)[:200]}"
+        return
 
 
 # --- Links
@@ -141,7 +161,7 @@ def scripts(spec: RunSpec, words: Sequence[str], lines: Sequence[str], raw: byte
         head = _start(spec, path) if path is not None else b""
         if path is None or not head:
             continue
-        if told := _script(path, programs.read(head), "xec format" in str(found)):
+        if told := _script(path, programs.read(head), found is not None and "xec format" in found[0]):
             yield told
             return
 

@@ -21,6 +21,7 @@ from .hints_words import (
     CONNECT,
     HOST_NAME,
     LOOPBACK,
+    NO_SPACE,
     REFUSED,
     SHARED_MEMORY,
     SOCKET,
@@ -49,6 +50,7 @@ _WIDTH = 1000  # characters of a line
 _BODY = 64 << 10  # bytes of standard input
 _SHM = 64 << 20  # bytes, Docker's default
 _SIGBUS = 135
+SHM = "/dev/shm"  # noqa: S108 - a path in the container
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,15 @@ class Seen:
     words: tuple[str, ...]
     lines: tuple[str, ...] = ()
     raw: bytes = b""
-    loopback: bool = False
+    loopback: bool | None = False
 
 
-def names_loopback(stdin: object) -> bool:
-    """Whether the start of what a tool is given on standard input speaks of `localhost`; of a file it is not known."""
-    return isinstance(stdin, bytes) and LOOPBACK.search(stdin[:_BODY].decode("utf-8", "replace")) is not None
+def names_loopback(stdin: object) -> bool | None:
+    """Whether the start of what a tool is given on standard input speaks of `localhost`; ``None``: it is a file or a
+    pipe, of which that is not known."""
+    if stdin is None or isinstance(stdin, bytes):
+        return LOOPBACK.search((stdin or b"")[:_BODY].decode("utf-8", "replace")) is not None
+    return None
 
 
 def of(
@@ -80,7 +85,7 @@ def of(
     host: Host,
     shown: Sequence[str],
     *,
-    loopback: bool = False,
+    loopback: bool | None = False,
 ) -> tuple[str, ...]:
     """The hints for a run that failed, or that was waiting for something until its time was up.
 
@@ -103,8 +108,8 @@ def _all(seen: Seen, end: Finished) -> Iterator[str]:
     yield from _network(seen)
     yield from hints_modules.missing(seen.spec, seen.lines)
     yield from _shared_memory(seen, end)
-    if not end.reason:  # a look at the program told more
-        yield from hints_files.scripts(seen.spec, seen.words, seen.lines, seen.raw)
+    yield from hints_files.scripts(seen.spec, seen.words, seen.lines, seen.raw)
+    yield from hints_files.paths(seen.spec, seen.words, seen.lines)
     yield from hints_files.links(seen.spec, seen.words, seen.lines)
     yield from hints_files.rights(seen.spec, seen.host, seen.words, seen.lines)
 
@@ -128,7 +133,7 @@ def _network(seen: Seen) -> Iterator[str]:
     refused = next((each for each in seen.lines if _refused(each)), None)
     if spec.network == "none":
         if refused is not None and (LOOPBACK.search(refused) or _loopback(seen)):
-            yield f"{_inside(seen)}, and {_no_network(spec, ' for a way to this machine')}"
+            yield f"{_inside(seen)}, and {_no_network(spec, machine=True)}"
         elif any(UNRESOLVED.search(each) or UNREACHABLE.search(each) for each in seen.lines):
             yield _no_network(spec)
         return
@@ -145,6 +150,8 @@ def _network(seen: Seen) -> Iterator[str]:
         )
     elif LOOPBACK.search(refused) or (not ADDRESS.search(refused) and _loopback(seen)):
         yield f"{_inside(seen)}: {_reach(seen)}"
+    elif not ADDRESS.search(refused) and seen.loopback is None:
+        yield f"if it was localhost: that is the container itself, {_reach(seen)}"
 
 
 def _refused(said: str) -> bool:
@@ -187,15 +194,16 @@ def _reach(seen: Seen) -> str:
     ):
         name = _variable(seen.spec)
         return f"write {line(name)}={THIS_MACHINE} for {where}" if name else f"{where} is {THIS_MACHINE}"
-    return f"{where} is {THIS_MACHINE}, where you {_write(seen.spec, _ADD_ALIAS)}"
+    return f"{where} is {THIS_MACHINE} once you {_write(seen.spec, _ADD_ALIAS)}"
 
 
-def _no_network(spec: RunSpec, purpose: str = "") -> str:
-    name = line(spec.skill)
-    variant = _with_network(spec)
+def _no_network(spec: RunSpec, *, machine: bool = False) -> str:
+    name, variant = line(spec.skill), _with_network(spec)
     if variant:
-        return f"{name} has no network; {variant} has one{purpose}"
-    return f"{name} has no network{purpose}: {_write(spec, _ADD_NETWORK)}"
+        what = f"reaches this machine as {THIS_MACHINE}" if machine else "has one"
+        return f"{name} has no network; {variant} {what}"
+    first = "fetch the file first, or " if spec.origin == "bundled" else ""
+    return f"{name} has no network: {first}{_write(spec, _ADD_NETWORK)}"
 
 
 def _with_network(spec: RunSpec) -> str:
@@ -228,7 +236,9 @@ def _shared_memory(seen: Seen, end: Finished) -> Iterator[str]:
     from .words import size
 
     spec = seen.spec
-    if end.exit_code != _SIGBUS and not any(SHARED_MEMORY.search(each) for each in seen.lines):
+    full = any(NO_SPACE.search(each) for each in seen.lines)
+    named = full and any(SHM in each for each in (*seen.words, *seen.lines))
+    if end.exit_code != _SIGBUS and not named and not any(map(SHARED_MEMORY.search, seen.lines)):
         return
     has = spec.limits.shm_size or _SHM
     half = (spec.limits.memory or 2 << 30) // 2

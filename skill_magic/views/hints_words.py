@@ -10,7 +10,8 @@ import re
 _I = re.IGNORECASE
 
 LOOPBACK = re.compile(
-    r"(?<![\w.:-])(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|0\.0\.0\.0|\[?::1\]?)(?![\w-]|\.\w|:\d*:)", _I
+    r"(?<![\w.:-])(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|0\.0\.0\.0|\[?::1(?!:\w*:|:\d*[a-f]))(?![\w-]|\.\w)",
+    _I,
 )
 """The names of the machine itself, as whole words."""
 
@@ -27,10 +28,7 @@ REFUSED = re.compile(
 )
 """Nothing listens there. The second is what a container without IPv6 says of `::1`."""
 
-CONNECT = re.compile(
-    r"failed to connect to|(?:could ?n.t|could not|can.?not|can.t|unable to) connect|connection to .{1,80} failed",
-    _I,
-)
+CONNECT = re.compile(r"failed to connect to|(?:could ?n.t|could not|can.?not|can.t|unable to) connect", _I)
 """The same where no reason is given; a sign only together with an address."""
 
 UNRESOLVED = re.compile(
@@ -57,6 +55,8 @@ SOCKET = re.compile(
 )
 """A client that was told no server and looks for one beside it."""
 
+NO_SPACE = re.compile(r"no space left|\bENOSPC\b", _I)
+
 SHARED_MEMORY = re.compile(
     r"(?:shared memory|/dev/shm|\bshm\b).{0,200}(?:no space left|too small|insufficient|\bENOSPC\b)"
     r"|(?:no space left on device|\bENOSPC\b|bus error|insufficient).{0,200}(?:shared memory|/dev/shm|\bshm\b)",
@@ -64,7 +64,7 @@ SHARED_MEMORY = re.compile(
 )
 
 MISSING = re.compile(
-    r"no such file|\bENOENT\b|does not exist|doesn't exist|not found|cannot find|file not found"
+    r"no such file|\bENOENT\b|does not exist|doesn't exist|not found|cannot find|not allowed by the security policy `"
     r"|(?:cannot|can't|could not|couldn't|unable to|failed to) (?:open|read|find|access|stat|load|create|write)",
     _I,
 )

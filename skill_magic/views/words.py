@@ -38,11 +38,11 @@ _SHOWN = 32 * 1024  # bytes of a stream's start, and of its end, in which the ca
 _EXIT_CODES = {
     125: "the engine could not start the container",
     126: "a command exists but cannot be executed: it is not executable, or a directory",
-    127: "one of: a command is not in the image, or the interpreter or loader that it asks for is not, "
-    "or its first line ends in CRLF",
+    127: "a command was not found: it, or the interpreter or loader that it asks for, is not in the image, "
+    "or the first line of a script ends in CRLF",
     132: "illegal instruction: the program may be built for another processor",
     134: "the program aborted itself (SIGABRT)",
-    135: "the program was ended by a bus error (SIGBUS); shared memory may be too small (`--shm-size`)",
+    135: "the program was ended by a bus error (SIGBUS)",
     136: "the program was ended by an arithmetic error (SIGFPE)",
     137: "the program was killed (SIGKILL)",
     139: "the program was ended by a segmentation fault (SIGSEGV)",
