@@ -218,7 +218,8 @@ def rights(spec: RunSpec, host: Host, words: Sequence[str], lines: Sequence[str]
 
 
 def _right(spec: RunSpec, host: Host, path: str) -> str:
-    if _link(spec.directory / path):
+    steps = PurePosixPath(path)
+    if any(_link(spec.directory / step) for step in (steps, *steps.parents)):
         return ""
     try:
         facts = os.lstat(spec.directory / path)

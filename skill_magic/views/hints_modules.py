@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -58,10 +59,8 @@ def missing(spec: RunSpec, lines: Sequence[str]) -> Iterator[str]:
 
 def _own(spec: RunSpec, name: str, endings: Sequence[str]) -> bool:
     """Whether it is the person's own module, which no image would have."""
-    try:
-        return any((spec.directory / f"{name}{ending}").exists() for ending in endings)
-    except OSError:
-        return False
+    # A link is not followed: the name is the tool's, and whether something is there would be told to it.
+    return any(os.path.lexists(spec.directory / f"{name}{ending}") for ending in endings)
 
 
 def _elsewhere(spec: RunSpec, what: str) -> str:
@@ -71,7 +70,7 @@ def _elsewhere(spec: RunSpec, what: str) -> str:
 
 def _python(spec: RunSpec, name: str) -> str:
     said = _elsewhere(spec, f"module {name}")
-    if spec.origin != "bundled" or name in sys.stdlib_module_names:
+    if spec.origin != "bundled" or name == "pip" or name in sys.stdlib_module_names:
         return said
     package = _PACKAGES.get(name, name)
     return (

@@ -11,7 +11,6 @@ import socket
 import struct
 import subprocess
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -231,20 +230,18 @@ def test_modules(host: Host) -> None:
     assert hint(host, "node-runner", "nothere.js") == ""
 
 
-def test_a_module_that_pip_puts_beside_the_notebook_is_found(host: Host) -> None:
-    """The way out that the hint names, without the network part of it."""
-    name = "tiny_thing-1-py3-none-any.whl"
-    with zipfile.ZipFile(host.directory / name, "w") as wheel:
-        wheel.writestr("tiny_thing.py", "answer = 42")
-        facts = "tiny_thing-1.dist-info"
-        wheel.writestr(f"{facts}/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1\n")
-        wheel.writestr(f"{facts}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{facts}/RECORD", "")
-    pip = ("-m", "pip", "install", "--no-index", "--target", "lib", name)
-    result = ran(host, "python-runner", *pip)
-    assert result.ok, result.stderr
+def test_modules_beside_the_notebook_are_found(host: Host) -> None:
+    """Where the hints say that pip and npm put them."""
+    (host.directory / "lib").mkdir()
+    (host.directory / "lib/tiny_thing.py").write_text("answer = 42")
     script = b'import sys; sys.path.insert(0, "lib"); import tiny_thing; print(tiny_thing.answer)'
     assert ran(host, "python-runner", stdin=script).stdout == "42\n"
+    (host.directory / "node_modules/tiny").mkdir(parents=True)
+    (host.directory / "node_modules/tiny/index.js").write_text("module.exports = 43")
+    assert ran(host, "node-runner", stdin=b"console.log(require('tiny'))").stdout == "43\n"
+    assert "which tools may only read: npm install lodash" in hint(
+        host, "node-runner", "-e", "require('lodash')"
+    )
 
 
 # --- Files
@@ -319,7 +316,7 @@ def scripts_in(folder: Path) -> None:
     program = bytearray(Path("/bin/true").read_bytes())
     at = program.find(b"/lib64/ld-linux-x86-64.so.2")
     assert at > 0
-    program[at : at + 7] = b"/nosuch"
+    program[at : at + 7] = b"/nolib/"
     (folder / "musl").write_bytes(program)
     (folder / "musl").chmod(0o755)
     foreign_program(folder / "arm")
@@ -333,7 +330,7 @@ def scripts_in(folder: Path) -> None:
         ("/workdir/fish.sh", 127, "/workdir/fish.sh is there, but its interpreter /usr/bin/fish is not in the image"),
         ("./fish.sh", 127, "/workdir/fish.sh is there, but its interpreter /usr/bin/fish is not in the image"),
         ("/workdir/crlf.sh", 127, "the first line of /workdir/crlf.sh ends in CRLF, as Windows has it: save"),
-        ("/workdir/musl", 127, "/workdir/musl is there, but its loader /nosuch/ld-linux-x86-64.so.2 is not"),
+        ("/workdir/musl", 127, "/workdir/musl is there, but its loader /nolib/ld-linux-x86-64.so.2 is not"),
         ("/workdir/closed.sh", 126, "/workdir/closed.sh is not executable: chmod +x"),
         ("/workdir", 126, "/workdir is a directory and no program"),
         ("/workdir/arm", 2, "/workdir/arm is a program for linux/arm64, the engine's machine is linux/amd64"),

@@ -208,6 +208,16 @@ def test_another_denial(tmp_path: Path, mode: int, changes: dict[str, Any], host
     assert said(folder, DENIED.format("team/x.csv"), host=me | host, **changes) == []
 
 
+def test_rights_are_not_looked_at_through_a_link(tmp_path: Path) -> None:
+    folder, me = shared(tmp_path)
+    (folder / "team/in").mkdir(mode=0o770)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "link").symlink_to("../team")
+    for name in ("link/x", "link/in/x", "link"):
+        assert not [hint for hint in said(project, DENIED.format(name), host=me) if "group" in hint]
+
+
 def test_a_group_that_the_tool_is_in(tmp_path: Path) -> None:
     folder, me = shared(tmp_path)
     group = str((folder / "team").stat().st_gid)
