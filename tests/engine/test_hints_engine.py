@@ -291,6 +291,20 @@ def test_a_folder_of_somebody_else(host: Host) -> None:
     assert said.startswith("theirs belongs to the user 12345, and the tool runs as root without root's right")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_a_supplementary_group(host: Host) -> None:
+    """Of a person who is in it; the groups of the notebook's directory itself are another matter."""
+    host.directory.chmod(0o755)
+    (host.directory / "team").mkdir()
+    os.chown(host.directory / "team", 0, 54321)
+    (host.directory / "team").chmod(0o2770)
+    member = dataclasses.replace(host, uid=12345, gid=12345, user="member", groups=(12345, 54321))
+    said = hint(member, "python-runner", "-c", "open('team/x', 'w')")
+    assert said == "team is yours through the group 54321, which the tool is not in"
+    stranger = dataclasses.replace(member, groups=(12345,))
+    assert hint(stranger, "python-runner", "-c", "open('team/x', 'w')") == ""
+
+
 # --- A program that is not executed
 
 
@@ -370,14 +384,15 @@ def test_a_script_that_a_shell_of_the_image_could_not_run(
 @pytest.fixture
 def foreign_image(engine: Engine, tmp_path: Path) -> Iterator[str]:
     """An image for arm64 that has a program and nothing else."""
-    name = "skill-magic-test-foreign:1"
+    name = f"skill-magic-test-foreign:{os.getpid()}"
     foreign_program(tmp_path / "prog")
     (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY prog /prog\nCOPY prog /bin/sh\nCMD ["/prog"]\n')
     command = ["docker", "build", "-q", "--platform", "linux/arm64", "-t", name, str(tmp_path)]
     environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     yield name
-    subprocess.run(["docker", "rmi", "-f", name], check=True, capture_output=True)
+    removed = subprocess.run(["docker", "rmi", "-f", name], capture_output=True, text=True, check=False)
+    assert removed.returncode == 0, removed.stderr
 
 
 def test_an_image_for_another_processor(skills: Callable[..., Host], foreign_image: str) -> None:
