@@ -97,6 +97,7 @@ class Finished:
     :param state: why it ended.
     :param exit_code: ``None`` only where the engine was lost.
     :param error: the engine's own words where it could not start the tool.
+    :param reason: why its program was not executed, where a look at it told.
     """
 
     state: State
@@ -104,6 +105,7 @@ class Finished:
     duration: float
     started: float
     error: str = ""
+    reason: str = ""
 
 
 Event = Pulling | Started | Output | Usage | Note | Beside | Finished

@@ -38,7 +38,7 @@ class RunResult:
     :param command_line: the equivalent ``docker run`` line, secrets redacted.
     :param started: seconds since the epoch.
     :param memory_limit: the limit that was in force; :param timeout: the run's ``--timeout``.
-    :param error_text: the engine's own words where it could not start the tool.
+    :param error_text: why the tool could not be started: what a look at it told, else the engine's own words.
     :param output: all that the tool wrote; read it as ``stdout``, ``stderr`` or their ``…_bytes``.
     :param files: what this run made or changed in the notebook's directory, in natural order. What a person or a
         program that is no skill wrote there meanwhile looks the same and is among them.
@@ -153,6 +153,7 @@ class Recorder:
 
     :param command_line: the equivalent ``docker run`` line, redacted; made here where it is empty.
     :param stdout: the file that standard output goes to.
+    :param stdin: what the tool is given; only looked at for what a failure may come from.
     :param habits: words of a shell among the arguments, ``None`` where nobody has looked for them.
     """
 
@@ -163,10 +164,12 @@ class Recorder:
         *,
         command_line: str = "",
         stdout: StdoutFile | None = None,
+        stdin: object = None,
         habits: tuple[Habit, ...] | None = None,
     ) -> None:
         from .files import Watch
         from .mounts.mounts import absent
+        from .views.hints_output import names_loopback
 
         self._spec = spec
         self._host = host
@@ -182,6 +185,7 @@ class Recorder:
         self._result: RunResult | None = None
         self._watch = Watch(spec, host)
         self._absent = absent(spec, host)
+        self._loopback = names_loopback(stdin)
 
     def event(self, event: Event) -> None:
         """Take one event. Never raises for what a tool wrote."""
@@ -255,7 +259,7 @@ class Recorder:
             block_in=last.block_in if last else None,
             block_out=last.block_out if last else None,
             timeout=spec.timeout,
-            error_text=end.error,
+            error_text=end.reason or end.error,
             files=files,
             unattributed_files=tuple(each for each in self._watch.unattributed if each.path != stdout_file),
             directory=spec.directory,
@@ -277,11 +281,25 @@ class Recorder:
             lines=_places(spec, self._host),
             shown_args=shown,
             hints=tuple(
-                filter(None, (*hints.of(spec, end, shown, self._habits), "" if tolerated else unwritten))
+                dict.fromkeys(
+                    filter(
+                        None,
+                        (
+                            *hints.of(spec, end, shown, self._habits),
+                            *self._from_output(end, output, shown),
+                            "" if tolerated else unwritten,
+                        ),
+                    )
+                )
             ),
             stdout_file=stdout_file,
             unwritten=self.unwritten,
         )
+
+    def _from_output(self, end: Finished, output: SavedOutput, shown: tuple[str, ...]) -> tuple[str, ...]:
+        from .views import hints_output
+
+        return hints_output.of(self._spec, end, output, self._host, shown, loopback=self._loopback)
 
     def left_behind(self) -> tuple[str, ...]:
         """The notes on what the run made apart from its results, of one that has none; mends what can be."""

@@ -117,7 +117,7 @@ def record(spec: RunSpec, host: Host, request: Request, stdout: StdoutFile | Non
     quick tool makes meanwhile would be taken for what was there before."""
     from .result import Recorder
 
-    return Recorder(spec, host, stdout=stdout, habits=request.habits)
+    return Recorder(spec, host, stdout=stdout, stdin=request.stdin, habits=request.habits)
 
 
 def connect(host: Host) -> Engine:

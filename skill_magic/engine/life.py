@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, EngineLost, PolicyError
 from ..events import Finished, Note, Output, Started
-from . import image_links, images, neighbours, passwd, session
+from . import image_links, images, neighbours, passwd, session, unstarted
 from .channel import Channel
 from .ending import exit_code_of, finished, seconds
 from .failures import explain, translate, unknown_user, without_values
@@ -46,6 +46,8 @@ KILLED = 128 + signal.SIGKILL
 
 NOTE = 0.3
 """Seconds that an engine may need to note why the kernel killed a tool."""
+
+THIS_MACHINE = "host.docker.internal:host-gateway"
 
 KEPT_LOG = {"max-size": "20m", "max-file": "2"}
 
@@ -79,6 +81,8 @@ class Life:
         self.heard = 0.0  # the last sign of life of the engine
         self._stdin: bytes | BinaryIO = b"" if stdin is None else stdin
         self._broken_input = ""
+        self._said = b""  # the start of standard error
+        self._reason = ""
         self._check_image = check_image
         self._streams: list[Attachment | Response] = []
         self._lost: EngineLost | None = None
@@ -122,7 +126,8 @@ class Life:
         if isinstance(event, Note):
             event = replace(event, text=hide_values(event.text, self._concealed))
         else:
-            event = replace(event, error=hide_values(event.error, self._concealed))
+            reason = hide_values(event.reason, self._concealed)
+            event = replace(event, error=hide_values(event.error, self._concealed), reason=reason)
         self.channel.put(event)
 
     def _lead(self) -> None:
@@ -146,6 +151,8 @@ class Life:
             return
         if self._check_image is not None:
             self._check_image(facts)
+        if said := unstarted.note(self.engine, self.spec, facts):
+            self._tell(Note(said))
         image_links.check(self.engine, self.spec, self.host, facts)
         passwd.check_files(self.engine, self.spec, self.host, facts)
         spec = passwd.with_numbers(self.engine, self.spec, self.host, facts)
@@ -163,6 +170,8 @@ class Life:
             check_made(self.engine, self._inspect(), body, facts, self.spec, self.host)
             if not self._stopping():
                 state = self._live(facts)
+                code = int(state.get("ExitCode") or 0)
+                self._reason = unstarted.look(self.engine, self.container, facts, code, self._said)
         finally:
             self.ended.set()
             # What has run may be kept; what was never started, or failed on the way, never.
@@ -179,6 +188,10 @@ class Life:
         except ValueError as error:
             # The policy has let something through that no request can hold; nothing is made of it.
             raise EngineError(f"nothing was started: {error}") from error
+        if self.engine.podman:
+            # It gives this name by itself, and before 4.7 it does not know the word.
+            hosts = body["HostConfig"]["ExtraHosts"]
+            body["HostConfig"]["ExtraHosts"] = [host for host in hosts if host != THIS_MACHINE]
         if self.keep:
             # Somebody else is to read what it writes, so the engine must keep it; bounded.
             driver = "k8s-file" if self.engine.podman else "local"
@@ -273,6 +286,8 @@ class Life:
         for output in outputs:
             self.heard = time.monotonic()
             self.channel.put(output)
+            if output.stream == "stderr" and len(self._said) < unstarted.SAID:
+                self._said += output.data[: unstarted.SAID]
         self._watch.last_sample()
 
     def _wait(self) -> Mapping[str, Any]:
@@ -320,6 +335,8 @@ class Life:
         end = finished(state, self.stopper.reason)
         if self._broken_input and end.state in ("finished", "failed"):
             end = replace(end, state="failed", error=end.error or self._broken_input)
+        if end.state == "failed":
+            end = replace(end, reason=self._reason)
         if state.get("OOMKilled") and end.state == "finished":
             self._tell(Note("a process of the tool was killed for want of memory, but the tool went on"))
         if harsher := self.stopper.harsher:

@@ -37,11 +37,12 @@ _SHOWN = 32 * 1024  # bytes of a stream's start, and of its end, in which the ca
 # What a shell and Docker mean by these; 128 + n is death by signal n (see signal(7)).
 _EXIT_CODES = {
     125: "the engine could not start the container",
-    126: "the command exists in the image but cannot be executed",
-    127: "the command was not found in the image",
+    126: "a command exists but cannot be executed: it is not executable, or a directory",
+    127: "a command was not found: it, or the interpreter or loader that it asks for, is not in the image, "
+    "or the first line of a script ends in CRLF",
     132: "illegal instruction: the program may be built for another processor",
     134: "the program aborted itself (SIGABRT)",
-    135: "the program was ended by a bus error (SIGBUS); shared memory may be too small (`--shm-size`)",
+    135: "the program was ended by a bus error (SIGBUS)",
     136: "the program was ended by an arithmetic error (SIGFPE)",
     137: "the program was killed (SIGKILL)",
     139: "the program was ended by a segmentation fault (SIGSEGV)",
@@ -188,7 +189,7 @@ def cause(output: SavedOutput, printed: Collection[str] = ()) -> str:
 
     best = ""
     for stream in ("stderr", "stdout"):
-        data = _kept(output, stream)
+        data = kept(output, stream)
         if not data or is_binary(data):
             continue
         found = pick(plain(data))
@@ -199,7 +200,7 @@ def cause(output: SavedOutput, printed: Collection[str] = ()) -> str:
     return best
 
 
-def _kept(output: SavedOutput, stream: StreamName) -> bytes:
+def kept(output: SavedOutput, stream: StreamName) -> bytes:
     """The start and the end of what was written to ``stream``, as far as they are in memory."""
     whole = output.stderr if stream == "stderr" else output.stdout
     if whole.path is None:

@@ -29,6 +29,9 @@ CONTENT = {
 }
 
 
+NAME_OF_THE_HOST = "--add-host=host.docker.internal:host-gateway"
+
+
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -68,7 +71,8 @@ def test_they_leave_every_default_that_protects(host: Host) -> None:
         assert skill.docker.user is None
         assert skill.docker.volumes == ()
         assert skill.docker.working_dir is None
-        assert skill.docker.extra_args in ((), ("--stop-timeout=2",))
+        with_network = skill.docker.network == "bridge"
+        assert skill.docker.extra_args in ((NAME_OF_THE_HOST,) if with_network else (), ("--stop-timeout=2",))
 
 
 def test_none_needs_a_grant(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,8 @@ def test_the_bundled_skills_would_need_but_their_network_as_a_project(host: Host
         assert decision.skill is not None
         skill = replace(decision.skill, origin="project", file=host.directory / "skills.toml")
         found = evaluate(skill, Request(skill.name), host, settings=Settings(), grants=frozenset())
-        expected = [] if skill.docker.network == "none" else ["network:bridge"]
+        its_name = "add-host:host.docker.internal:host-gateway"
+        expected = [] if skill.docker.network == "none" else ["network:bridge", its_name]
         assert [each.grant for each in found.violations] == expected, skill.name
 
 

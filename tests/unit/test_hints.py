@@ -133,7 +133,7 @@ def test_options_of_ours_that_went_to_the_tool() -> None:
     failed = RunResult("tool", ("--timeout", "1"), "i", "failed", 127, 1.0, 0.0)
     with pytest.raises(SkillFailed) as caught:
         road.settle(failed, request)
-    assert caught.value.hint == f"{hint}; exit code 127: the command was not found in the image"
+    assert caught.value.hint.startswith(f"{hint}; exit code 127: a command was not found: ")
     with pytest.raises(SkillTimeout) as timed_out:
         road.settle(RunResult("tool", (), "i", "timeout", 124, 1.0, 0.0), request)
     assert hint not in timed_out.value.hint

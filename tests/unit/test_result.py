@@ -257,7 +257,7 @@ def test_hints_stand_in_the_error_in_one_line(host: Host) -> None:
     error = ended(host, "failed", 127, args=(">", str(host.directory / "x"))).error()
     assert error is not None
     assert error.hint == (
-        "exit code 127: the command was not found in the image; "
+        f"exit code 127: {words._EXIT_CODES[127]}; "
         "there is no shell: > went to the tool as an argument; "
         "stdout='x' writes a file; "
         f"the tool sees {host.directory} as /workdir: write /workdir/x"
