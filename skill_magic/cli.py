@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from .door import Door, ask_in_terminal, chosen_view, working_directory
+from .door import Door, ask_in_terminal, chosen_view, terminal_columns, working_directory
 from .errors import CommandError, RunError, SkillError, SkillInterrupted, SkillKilled, SkillTimeout
 from .events import Output
 from .shell_streams import guarded
@@ -87,7 +87,7 @@ def _main(words: list[str]) -> int:
         return 0
     parsed = command.parse(words, door="shell")
     if parsed.verb == "help":
-        text = command.help_text(parsed.names[0] if parsed.names else None)
+        text = command.help_text(parsed.names[0] if parsed.names else None, "shell")
         print(text, file=sys.stdout if words else sys.stderr)
         return 0 if words else USAGE
     if parsed.verb == "run":
@@ -96,7 +96,7 @@ def _main(words: list[str]) -> int:
 
     answer = perform(parsed, _door(parsed))
     if parsed.options.json or answer.blocks:  # `logs` has written itself
-        print(answer.json() if parsed.options.json else answer.text(), flush=True)  # noqa: T201
+        print(answer.json() if parsed.options.json else answer.text(terminal_columns(sys.stdout)), flush=True)  # noqa: T201
     return answer.code
 
 
@@ -294,5 +294,5 @@ def _note(text: str) -> None:
 def _say(error: SkillError, code: int) -> int:
     from .foreign import line
 
-    print("\n".join(map(line, error.lines())), file=sys.stderr)  # noqa: T201
+    print("\n".join(map(line, error.lines(terminal_columns(sys.stderr)))), file=sys.stderr)  # noqa: T201
     return code

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import CommandError, SkillError
 from .foreign import line, lines
+from .wrap import WIDTH
 
 if TYPE_CHECKING:
     from .host import Host
@@ -51,6 +52,15 @@ class Door:
         """Columns and rows for a page that has to be seen as a whole. A notebook scrolls and its width is not
         known here: what it may take there is what fits beside a sidebar."""
         return (UNKNOWN, 60) if self.notebook else _terminal()
+
+
+def terminal_columns(stream: Any) -> int | None:
+    """How wide sentences are on ``stream``: as wide as its terminal, at most :data:`~skill_magic.wrap.WIDTH`.
+    ``None`` where it is no terminal: what a program or a log reads is not broken into lines."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        if stream.isatty() and (found := os.get_terminal_size(stream.fileno()).columns):
+            return min(max(found, 20), WIDTH)
+    return None
 
 
 def _terminal() -> tuple[int, int]:

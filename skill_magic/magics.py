@@ -20,6 +20,7 @@ from .door import (
     chosen_view,
     in_notebook,
     notebook_of,
+    terminal_columns,
     working_directory,
 )
 from .errors import CommandError, PolicyError, RunError, SkillError, SkillFailed, SkillNotFound, SpecError
@@ -93,6 +94,8 @@ class SkillMagics(Magics):
                 error.listing = in_notebook(error.listing)
             if isinstance(error, PolicyError):
                 error.details = in_notebook(error.details)
+            if not self.in_kernel:
+                error.columns = terminal_columns(sys.stdout)
             if self.short_errors:
                 raise error from None
             _with_traceback(error, self.shell)
@@ -206,7 +209,7 @@ class SkillMagics(Magics):
 
             display(answer._repr_mimebundle_(), raw=True)
         else:
-            print(answer.text())  # noqa: T201
+            print(answer.text(terminal_columns(sys.stdout)))  # noqa: T201
 
     def display_once(self, result: Any) -> None:
         """IPython's hook for a cell's last value: a result whose card stands in this cell already is left at

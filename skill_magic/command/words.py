@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..errors import CommandError
+from ..manifest import values
 
 _PLAIN = re.compile(r"[^ \t\r\n'\"\\]+")
 _SINGLE = re.compile(r"[^']*")
@@ -223,3 +224,30 @@ def _as_text(value: object, field: str) -> str:
     raise CommandError(
         f"{field} is a {type(value).__name__}, not a text", "turn it into a text first, with str()"
     )
+
+
+_LARGEST_ARGUMENTS = 2_000_000
+"""Bytes of all arguments together: Linux gives a new program a quarter of the stack limit (2 MiB of the usual
+8), environment included."""
+
+
+def check_arguments(args: Sequence[str]) -> None:
+    """Make sure that a Linux kernel can hand ``args`` to a program, and that all of it can be sent to an
+    engine.
+
+    :raises CommandError: for an argument of 128 KiB or more, one with a NUL, one that is not Unicode, or too
+        many.
+    """
+    total = 0
+    for number, word in enumerate(args, 1):
+        try:
+            total += len(word.encode()) + 9  # its NUL and the pointer to it
+        except UnicodeEncodeError:
+            hint = "rename the file, or pass its name through standard input"
+            raise CommandError(f"argument {number} is not valid UTF-8", hint) from None
+        if fault := values.argument_fault(word):
+            shown = word if len(word) <= 40 else word[:40] + "…"
+            raise CommandError(f"argument {number} ({shown!r}) cannot be passed. {fault.reason}", fault.fix)
+    if total > _LARGEST_ARGUMENTS:
+        hint = "pass them in a file, or in several runs"
+        raise CommandError(f"the arguments are {total:,} bytes long; Linux takes about 2 million", hint)

@@ -320,12 +320,12 @@ def test_the_words_are_known(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("trust", "needs a name, or --all"),
+        ("trust", "needs the name of a skill, or --all"),
         ("trust --all x", "takes no name"),
         ("trust x --all", "takes no name"),
         ("trust x y", "does not take"),
-        ("check --all", "takes no --all"),
-        ("run --all x", "takes no --all"),
+        ("check --all", "has no option --all"),
+        ("run --all x", "has no option --all"),
         ("trust --all=x", "takes no value"),
     ],
 )
