@@ -68,7 +68,7 @@ class SkillMagics(Magics):
             %skill [options] NAME [-- ARGS...]
             r = %skill ffmpeg -- -i in.mp4 out.webm
 
-        Everything right of -- is the tool's, word for word; without --, every word after NAME. {name},
+        Everything after -- goes to the tool unchanged; without --, every word after NAME does. {name},
         {obj.attr} and {d[key]} are filled in from the notebook; one value stays one argument, a list becomes
         many. The result has exit_code, stdout, stderr, duration, peak_memory, files. A tool that fails raises
         SkillFailed; with --no-raise look at the result.
@@ -76,10 +76,9 @@ class SkillMagics(Magics):
             %%skill [options] NAME [-- ARGS...]
             the tool's standard input, or its arguments where the manifest says cell = "args"
 
-        Verbs: run list info explain check trust pull ps stop logs clean doctor (map lock report are
-        reserved). Options of a run: --timeout SECONDS, --memory SIZE, --cpus NUMBER, --pull WHEN, --out NAME,
-        --bg, --keep,
-        --no-raise, --quiet, --raw, --expand, --manifest PATH.
+        Verbs: run list info explain check trust pull ps stop logs clean doctor. Options of a run:
+        --timeout SECONDS, --memory SIZE, --cpus NUMBER, --pull WHEN, --out NAME, --bg, --keep, --no-raise,
+        --quiet, --raw, --expand, --manifest PATH.
 
         %skill --help says more, %skill VERB --help about one verb, %skill doctor about this machine.
         """
@@ -108,9 +107,11 @@ class SkillMagics(Magics):
         if parsed.verb == "run":
             return self._run(parsed, cell, namespace)
         if cell is not None:
-            raise CommandError(
-                f"%%skill {parsed.verb} takes no cell", f"write %skill {parsed.verb} (a single %)"
-            )
+            if parsed.verb == "help" and not line.strip():
+                hint = "write `%%skill NAME`; `%skill list` lists the skills"
+                raise CommandError("name a skill after %%skill: the cell's body is for it", hint)
+            words = "--help" if parsed.verb == "help" else parsed.verb
+            raise CommandError(f"%%skill {words} takes no cell", f"write `%skill {words}`, with a single %")
         from .verbs import perform
 
         if parsed.verb == "help":
@@ -236,7 +237,7 @@ def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host
         raise CommandError("the cell has no body", command.help_text("cell"))
     if road.cell_mode(request, host) == "stdin":
         if request.options.expand:
-            body = "".join(command.interpolate([body], namespace))
+            body = command.fill_in(body, namespace)
         return dataclasses.replace(request, stdin=body.encode())
     words = command.cell_arguments(body)
     if not request.options.raw:

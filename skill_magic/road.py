@@ -18,6 +18,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from . import finished
+
 if TYPE_CHECKING:
     from .command.parse import Request
     from .engine import Engine, Run
@@ -132,6 +134,7 @@ def watch(run: Run, recorder: Recorder, view: View) -> RunResult:
             while not _ended(run, recorder, view):
                 pass
         result = recorder.result()
+        finished.remember(run, result)
     except BaseException as error:
         try:
             _left_behind(run, recorder, view)

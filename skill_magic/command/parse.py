@@ -30,7 +30,7 @@ from .grammar import (
     options_of,
 )
 from .help import help_text
-from .words import cell_arguments, check_arguments, interpolate, split
+from .words import cell_arguments, check_arguments, fill_in, interpolate, split
 
 __all__ = [
     "OPTIONS",
@@ -40,6 +40,7 @@ __all__ = [
     "Request",
     "cell_arguments",
     "check_arguments",
+    "fill_in",
     "help_text",
     "interpolate",
     "option_names",

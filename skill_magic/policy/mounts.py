@@ -169,7 +169,7 @@ _REASONS = {
     "exact": ("mount-system", "{what} a directory that others share ({place})"),
     "socket": (
         "mount-socket",
-        "{what} where control sockets are ({place}); read-only does not stop a connection",
+        "{what} where control sockets are ({place}); mounting it read-only does not prevent connections",
     ),
     "credential": ("mount-credential", "{what} a place of credentials or start-up files ({place})"),
     "code": ("mount-code", "{what} a file that the host runs later ({place})"),
