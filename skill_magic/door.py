@@ -80,7 +80,12 @@ def chosen_view(wanted: str) -> ViewName:
     """
     name = os.environ.get("SKILL_MAGIC_VIEW") or wanted
     if name not in VIEWS:
-        raise CommandError(f"no view is called {name!r}", f"SKILL_MAGIC_VIEW is one of {', '.join(VIEWS)}")
+        import difflib
+
+        near = difflib.get_close_matches(name, VIEWS, 1)
+        suggestion = f"; did you mean {near[0]}?" if near else ""
+        hint = f"SKILL_MAGIC_VIEW is one of {', '.join(VIEWS)}"
+        raise CommandError(f"no view is called {name!r}{suggestion}", hint)
     return name  # type: ignore[return-value]
 
 

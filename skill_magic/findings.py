@@ -134,7 +134,7 @@ def told(violations: Sequence[Violation], listing: str = LISTING, width: int | N
 
 def more(left: int, listing: str = LISTING) -> str:
     """The line in place of what is not shown."""
-    return f"and {left:,} more: {listing} lists all"
+    return f"and {left:,} more: `{listing}` lists all"
 
 
 _OFFER = re.compile(r"(?:, or|\. Or) allow it: `%?skill trust [^`]*`\.$")

@@ -115,7 +115,7 @@ def _pause(engine: Engine, container: str) -> bool:
                 return False
             raise EngineError(
                 "another run can write to this directory and cannot be paused for the start of this one",
-                "Wait until it has ended, or stop it.",
+                "wait until it has ended, or stop it",
             ) from error
     return True
 

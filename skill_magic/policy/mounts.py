@@ -121,7 +121,7 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
             "mount-relabel",
             where,
             f"{shown}:{mount.relabel}",
-            "z and Z change the SELinux labels of the folder on the host.",
+            "The modes z and Z change the SELinux labels of the folder on the host.",
             "Use them in the notebook's directory only.",
         )
     if inside:

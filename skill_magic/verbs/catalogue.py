@@ -41,7 +41,7 @@ def list_(command: Command, door: Door) -> Answer:
     ]
     blocks: list[Block] = [Table(("skill", "image", "network", "from", "policy", "description"), rows)]
     if any(decision.verdict != "allow" for decision in decisions):
-        blocks.append(Text(f"{door.line('check')} says what is the matter with those that are not allowed."))
+        blocks.append(Text(f"`{door.line('check')}` says what keeps the others from running."))
     return Answer(blocks, [_as_data(decision) for decision in decisions])
 
 
@@ -108,7 +108,7 @@ def _describe(skill: Skill, decision: Decision, door: Door) -> tuple[list[Block]
         Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"),
     ]
     if decision.verdict != "allow":
-        blocks.append(Text(f"{door.line(f'explain {skill.name}')} says why."))
+        blocks.append(Text(f"`{door.line(f'explain {skill.name}')}` says why."))
     data = _as_data(decision) | {"cell": skill.cell, "leading_args": list(skill.leading_args), "docker": keys}
     return blocks, data
 

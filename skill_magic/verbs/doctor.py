@@ -240,7 +240,7 @@ def _gpu(engine: Engine) -> Iterator[Finding]:
     try:
         require_gpu(engine)
     except GpuUnavailable as error:
-        yield Finding("GPU", "note", f"none: {error.message}")
+        yield Finding("GPU", "note", f"none: {error.message.removeprefix('the skill wants a GPU, and ')}")
     else:
         yield Finding("GPU", "ok", "the engine can give GPUs to containers")
 

@@ -147,8 +147,8 @@ class TestShell:
         assert len(lines) == 3
         assert lines[0].endswith(" more")
         assert lines[1:] == [
-            "hint: look at it and decide: skill trust many",
-            "each with its reason: skill explain many",
+            "hint: look at it and decide: `skill trust many`",
+            "each with its reason: `skill explain many`",
         ]
 
     @pytest.mark.parametrize("words", [["trust", "--all"], ["trust", "--all", "--json"]])
@@ -212,7 +212,7 @@ class TestNotebook:
     def test_a_cell_that_says_yes_is_no_person(self, kernel: Kernel) -> None:
         cell = kernel.run("%skill trust --all --yes", answers=("y",))
         assert cell.reply["ename"] == "PolicyError"
-        assert "leave --yes out, and %skill trust --all asks you" in cell.error
+        assert "leave --yes out, and `%skill trust --all` asks you" in cell.error
 
     def test_the_error_is_three_lines_that_say_each_command_once(self, kernel: Kernel) -> None:
         for name in ("many", "some"):
@@ -220,6 +220,6 @@ class TestNotebook:
             assert len(lines) == 3
             assert lines[0].startswith(f"PolicyError: {name} asks for more than its confinement: ")
             assert lines[1:] == [
-                f"hint: look at it and decide: %skill trust {name}",
-                f"each with its reason: %skill explain {name}",
+                f"hint: look at it and decide: `%skill trust {name}`",
+                f"each with its reason: `%skill explain {name}`",
             ]

@@ -350,8 +350,8 @@ def test_it_is_three_lines_that_say_each_command_once(host: Host) -> None:
             "PolicyError: both asks for more than its confinement: the network db [network-name]; an image from "
             "registry.example [image-registry]"
         ),
-        "hint: look at it and decide: skill trust both",
-        "each with its reason: skill explain both",
+        "hint: look at it and decide: `skill trust both`",
+        "each with its reason: `skill explain both`",
     ]
     assert len(error.violations) == 2
     assert all("skill trust both" in each.fix for each in error.violations)
@@ -371,7 +371,7 @@ def test_what_an_image_asks_for_is_three_lines_too(host: Host) -> None:
         "reads on the host [gpu-loader]"
     )
     assert rest == [
-        "hint: look at it and decide: skill trust t",
+        "hint: look at it and decide: `skill trust t`",
         (
             "Root in the container can leave setuid-root files in a folder of the host. Leave user out to run as "
             "yourself. Grants are explained in SECURITY.md."
