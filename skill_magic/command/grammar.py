@@ -103,7 +103,9 @@ def _path(text: str) -> Path:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The one of ``known`` that ``word`` may have been meant to be; empty where none is near."""
-    return next(iter(difflib.get_close_matches(word, list(known), 1, 0.75)), "")
+    words = list(known)
+    turned = [each for each in words if len(word) > 1 and sorted(each) == sorted(word)]  # short words: rnu
+    return next(iter(turned or difflib.get_close_matches(word, words, 1, 0.75)), "")
 
 
 _MEANT = {

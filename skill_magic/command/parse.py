@@ -201,6 +201,8 @@ class _Parser:
     def _misspelt(self, verb: str, name: str, args: Sequence[str]) -> str:
         """The same of a word that is very near one of ours; only of the first, a tool has such words itself."""
         word = args[0].partition("=")[0] if args else ""
+        if word in ("-", "–", "—"):  # the last two: -- in a text that somebody has typeset
+            return f"{word} went to the tool; if -- was meant, write `{self.me} {name} -- …`"
         known = [option.long for option in options_of(verb, self.door)]
         near = difflib.get_close_matches(word, known, 1, 0.85) if word.startswith("--") else []
         if not near:

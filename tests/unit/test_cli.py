@@ -108,8 +108,8 @@ def test_words_that_are_nearly_right(project: Path, capsys: pytest.CaptureFixtur
     for words, needle in (
         (["runn", "ffmpeg"], "did you mean the verb run?"),
         (["run", "ffmpeg -version"], "write ffmpeg -- -version"),
-        (["check", "good"], "good is a skill: skill explain good"),
-        (["check", "bad"], "bad is a skill: skill explain bad"),
+        (["check", "good"], "for the skill good there is `skill explain good`"),
+        (["check", "bad"], "for the skill bad there is `skill explain bad`"),
         (["map"], "not in this version"),
     ):
         assert cli.main(words) in (2, 125)

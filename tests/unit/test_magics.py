@@ -177,10 +177,10 @@ def test_trust_asks_nobody_where_nobody_is(
     ):
         with pytest.raises(skill_magic.PolicyError, match=why) as caught:
             shell.run(line)
-        assert f"cd {tmp_path} && skill trust x" in caught.value.hint
+        assert f"`cd {tmp_path} && skill trust x`" in caught.value.hint
     with pytest.raises(skill_magic.PolicyError) as caught:
         shell.run("%skill x")
-    assert caught.value.hint.endswith(": %skill trust x")
+    assert caught.value.hint.endswith(": `%skill trust x`")
     assert all("`%skill trust x`" in each.fix for each in caught.value.violations)
 
 
