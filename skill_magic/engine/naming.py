@@ -29,9 +29,10 @@ Run = TypeVar("Run", bound=Named)
 
 
 def matching(word: str, runs: Sequence[Run]) -> list[Run]:
-    """The runs that ``word`` may mean; the one of that very name or id alone."""
+    """The runs that ``word`` may mean; the one of that very name or id alone. Several handles may be on one run."""
     exact = [run for run in runs if word and word in (run.id, run.name)]
-    return exact or [run for run in runs if word and _fits(word, run)]
+    found = exact or [run for run in runs if word and _fits(word, run)]
+    return list({run.name: run for run in reversed(found)}.values())[::-1]
 
 
 def pick(word: str, runs: Sequence[Run], *, prefer: Callable[[Run], bool] | None = None) -> Run:

@@ -292,7 +292,7 @@ def volumes(context: Context, found: Mapping[str, Mapping[str, Any]]) -> Iterato
                 mount.field or "volumes",
                 context.path(mount, mount.declared or str(mount.source)),
                 f"This volume was made with {what}, so that it can be any directory of the host.",
-                f"Remove it (docker volume rm {context.path(mount, str(mount.source))}) or use another name.",
+                f"Remove it (`docker volume rm {context.path(mount, str(mount.source))}`) or use another name.",
             )
 
 

@@ -70,7 +70,8 @@ def _told(decisions: Sequence[Decision], door: Door) -> Iterator[Block]:
             yield Findings(first(own, room))
         room -= len(own)
     if len(decisions) > _MOST_SKILLS:
-        yield Text(f"and {len(decisions) - _MOST_SKILLS:,} more skills")
+        left = len(decisions) - _MOST_SKILLS
+        yield Text(f"and {left:,} more {'skill' if left == 1 else 'skills'}")
     if room < 0:
         yield Text(f"and {-room:,} more: `{door.line('check --json')}` lists all", good=False)
 

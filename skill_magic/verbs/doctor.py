@@ -103,7 +103,10 @@ def _front_end(door: Door) -> Iterator[Finding]:
     yield Finding("front end", "ok", f"{place}; {text}")
     if door.notebook and not versions["anywidget"]:
         yield Finding(
-            "panel", "warn", "anywidget is not installed, so runs are shown as text.", "pip install anywidget"
+            "panel",
+            "warn",
+            "anywidget is not installed, so runs are shown as text.",
+            "Install it: `pip install anywidget`.",
         )
 
 

@@ -334,7 +334,7 @@ def test_nobody_else_can_put_another_in_place_of_ones_own_manifest(
         os.chown(file.parent, -1, others[0])
     (fault,) = load(host).broken
     assert fault.code == "manifest-not-private"
-    assert fault.fix.endswith(f"chmod go-w {file.parent}")
+    assert fault.fix.endswith(f"`chmod go-w {file.parent}`.")
     file.parent.chmod(mode | 0o1000)
     assert load(host).find("mine").origin == "user", "in such a directory nobody can replace it"
 

@@ -46,6 +46,7 @@ SOX = dataclasses.replace(ONE, id="3" * 64, name="skill-sox-12345678", skill="so
 )
 def test_a_run_is_named_by_its_name_its_id_or_its_skill(word: str, found: Container) -> None:
     assert pick(word, [ONE, TWO, SOX]) is found
+    assert pick(word, [ONE, TWO, SOX, *(dataclasses.replace(each) for each in (ONE, TWO, SOX))]) is found
 
 
 def test_a_name_that_fits_several_lists_them() -> None:
