@@ -252,7 +252,7 @@ def test_a_variable_that_is_not_set_is_asked_for_once(here: Path, capsys: pytest
     )
     assert cli.main(["x"]) == 125
     assert [line.strip() for line in capsys.readouterr().err.splitlines() if "SM_NOPE" in line] == [
-        "Set SM_NOPE.",
+        "Set SM_NOPE. Then try again.",
         "It is needed. Set SM_NOPE and try again.",
         "The variable SM_NOPE is not set. Set SM_NOPE, or give a default: ${SM_NOPE:-default}.",
     ]
