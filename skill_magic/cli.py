@@ -164,7 +164,7 @@ def _run(parsed: Command) -> int:
     except RunError as error:
         code = 128 + caught[0] if caught else exit_code(error)
         if at_terminal and not typed and _QUESTION.search(last_words(error.result)):
-            way = f"the tool's own option for an answer, or: skill -i {request.skill} …"
+            way = f"the tool's own option for an answer, or `skill -i {request.skill} …`"
             error.hint = "; ".join(filter(None, (f"the terminal is not passed on: use {way}", error.hint)))
         _tell_of_input(request, lent)
         return code if request.options.quiet else _say(error, code)
@@ -172,7 +172,7 @@ def _run(parsed: Command) -> int:
         return 128 + (caught[0] if caught else signal.SIGINT)
     wrote = result.output.stdout.size or result.output.stderr.size or result.files
     if at_terminal and not typed and not wrote and not request.options.quiet:
-        way = f"skill -i {request.skill} …"
+        way = f"`skill -i {request.skill} …`"
         _note(
             f"{request.skill} wrote nothing; if it reads its input: the terminal is not passed on, write {way}"
         )

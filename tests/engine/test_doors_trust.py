@@ -87,7 +87,8 @@ class TestShell:
         check_page(page(child.before))
         child.sendline("y")
         shown = rest(child)
-        assert "granted to 2 skills: 500 open ports, 1 secret of yours, 1 network, 1,000 variables" in shown
+        granted = "granted to 2 skills: 500 open ports, 1 secret of yours, 1 network, 1,000 variables"
+        assert granted in " ".join(shown.split())  # in as many lines as the terminal is wide
         assert child.exitstatus == 0
         for name in ("many", "some"):
             assert skill(project, "explain", name).returncode == 0
@@ -217,6 +218,10 @@ class TestNotebook:
     def test_the_error_is_three_lines_that_say_each_command_once(self, kernel: Kernel) -> None:
         for name in ("many", "some"):
             lines = kernel.run(f"%skill {name} -- -c pass").error.splitlines()
+            assert max(map(len, lines)) <= 88
+            lines = (
+                "\n".join(lines).replace("\n  ", " ").splitlines()
+            )  # as they were before they were wrapped
             assert len(lines) == 3
             assert lines[0].startswith(f"PolicyError: {name} asks for more than its confinement: ")
             assert lines[1:] == [
