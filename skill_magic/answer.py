@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from .findings import LISTING, first, more, told
 from .foreign import UNTYPESET, line, lines, markup
+from .wrap import wrap
 
 if TYPE_CHECKING:
     from .findings import Violation
+
+_NARROW = 24  # columns in which sentences can still be read
 
 safe = lines
 """``text`` with everything that a terminal could obey shown as an escape (``\\x1b``); its line ends stay."""
@@ -39,8 +42,8 @@ class Text:
     text: str
     good: bool | None = None
 
-    def as_text(self) -> str:
-        return line(self.text)
+    def as_text(self, columns: int | None = None) -> str:
+        return "\n".join(wrap(line(self.text), columns, "  "))
 
     def as_html(self) -> str:
         colour = {True: "color: #1a7f37", False: "color: #cf222e", None: ""}[self.good]
@@ -54,7 +57,7 @@ class Verbatim:
 
     text: str
 
-    def as_text(self) -> str:
+    def as_text(self, columns: int | None = None) -> str:
         return line(self.text)
 
     def as_html(self) -> str:
@@ -68,13 +71,22 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[object]]
 
-    def as_text(self) -> str:
+    def as_text(self, columns: int | None = None) -> str:
         cells = [[line(value) for value in row] for row in self.rows]
         if any(self.head):
             cells.insert(0, [name.upper() for name in self.head])
         if not cells:
             return ""
         widths = [max(width(row[column]) for row in cells) for column in range(len(cells[0]))]
+        start = sum(widths[:-1]) + 2 * len(widths[:-1])
+        if columns is not None and columns - start >= _NARROW:
+            # The last column has the sentences; the rest of one stands below its start.
+            cells = [
+                [part if at == len(row) - 1 else "" if again else row[at] for at in range(len(row))]
+                for row in cells
+                for again, part in enumerate(wrap(row[-1], columns - start))
+            ]
+            widths[-1] = max(width(row[-1]) for row in cells)
         return "\n".join(
             "  ".join(
                 value + " " * (size - width(value)) for value, size in zip(row, widths, strict=True)
@@ -100,8 +112,8 @@ class Findings:
     violations: Sequence[Violation]
     listing: str = LISTING
 
-    def as_text(self) -> str:
-        return "\n".join(told(self.violations, self.listing))
+    def as_text(self, columns: int | None = None) -> str:
+        return "\n".join(told(self.violations, self.listing, columns))
 
     def as_html(self) -> str:
         head = ("code", "value", "reason and way out", "where")
@@ -126,9 +138,9 @@ class Answer:
     data: object = None
     code: int = 0
 
-    def text(self) -> str:
-        """For a terminal; ends without a newline."""
-        return "\n".join(text for text in (block.as_text() for block in self.blocks) if text)
+    def text(self, columns: int | None = None) -> str:
+        """For a terminal of so many columns (``None``: for a file, nothing is broken); ends without a newline."""
+        return "\n".join(text for text in (block.as_text(columns) for block in self.blocks) if text)
 
     def html(self) -> str:
         """For a notebook; survives JupyterLab's sanitiser."""

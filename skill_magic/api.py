@@ -94,7 +94,7 @@ def start(
 def attach(name: str) -> Handle:
     """Pick up a run that another process, such as a kernel that is gone, started with ``keep``.
 
-    :param name: as ``skill ps`` shows it, or the beginning of it.
+    :param name: as ``skill ps`` shows it, the beginning of it, or its skill's name where that fits one kept run.
     :returns: its handle: output from the beginning, ``wait()``, ``stop()``. It stays kept until ``skill clean``.
     :raises EngineError: there is no such run, or it was not started to be kept.
     """

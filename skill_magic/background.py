@@ -228,7 +228,7 @@ def start(request: Request, host: Host, view: View) -> Handle:
 def attach(name: str, host: Host, view: View) -> Handle:
     """Pick up a run that another process left behind with ``--bg --keep``; it stays kept.
 
-    :param name: the run's name or id, or the beginning of either.
+    :param name: the run's name or id, the beginning of either, or its skill's name where that fits one kept run.
     :raises EngineError: there is no such run, or it was not started to be kept.
     """
     from .command.parse import Request

@@ -28,7 +28,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from .door import Door, ask_in_terminal, chosen_view, working_directory
+from .door import Door, ask_in_terminal, chosen_view, terminal_columns, working_directory
 from .errors import (
     CommandError,
     RunError,
@@ -96,7 +96,7 @@ def _main(words: list[str]) -> int:
         return 0
     parsed = command.parse(words, door="shell")
     if parsed.verb == "help":
-        text = command.help_text(parsed.names[0] if parsed.names else None)
+        text = command.help_text(parsed.names[0] if parsed.names else None, "shell")
         print(text, file=sys.stdout if words else sys.stderr)
         return 0 if words else USAGE
     if parsed.verb == "run":
@@ -105,7 +105,7 @@ def _main(words: list[str]) -> int:
 
     answer = perform(parsed, _door(parsed))
     if parsed.options.json or answer.blocks:  # `logs` has written itself
-        print(answer.json() if parsed.options.json else answer.text(), flush=True)  # noqa: T201
+        print(answer.json() if parsed.options.json else answer.text(terminal_columns(sys.stdout)), flush=True)  # noqa: T201
     return answer.code
 
 
@@ -173,7 +173,7 @@ def _run(parsed: Command) -> int:
     except (RunError, SkillInterrupted) as error:
         code = 128 + caught[0] if caught else exit_code(error)
         if at_terminal and not typed and _QUESTION.search(last_words(error.result)):
-            way = f"the tool's own option for an answer, or: skill -i {request.skill} …"
+            way = f"the tool's own option for an answer, or `skill -i {request.skill} …`"
             error.hint = "; ".join(filter(None, (f"the terminal is not passed on: use {way}", error.hint)))
         _tell_of_input(request, lent)
         return code if request.options.quiet else _say(error, code)
@@ -183,7 +183,7 @@ def _run(parsed: Command) -> int:
         result.output.stdout.size or result.output.stderr.size or result.files or result.unattributed_files
     )
     if at_terminal and not typed and not wrote and not request.options.quiet:
-        way = f"skill -i {request.skill} …"
+        way = f"`skill -i {request.skill} …`"
         _note(
             f"{request.skill} wrote nothing; if it reads its input: the terminal is not passed on, write {way}"
         )
@@ -307,5 +307,5 @@ def _note(text: str) -> None:
 def _say(error: SkillError | SkillInterrupted, code: int) -> int:
     from .foreign import line
 
-    print("\n".join(map(line, error.lines())), file=sys.stderr)  # noqa: T201
+    print("\n".join(map(line, error.lines(terminal_columns(sys.stderr)))), file=sys.stderr)  # noqa: T201
     return code

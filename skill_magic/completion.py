@@ -112,15 +112,18 @@ def _candidates(
         if verb in _TAKES_SKILL:
             return going_on(sorted(names()))
         if verb in _TAKES_RUN:
-            return going_on(_runs())
+            return going_on(_runs(verb))
         return _files(typed, directory(), raw="--raw" in words) if verb in _TAKES_PATH else []
     return going_on(["--"]) if verb in WITH_ARGUMENTS else []
 
 
-def _runs() -> list[str]:
-    """Background runs of this process; others would have to be asked of the engine."""
-    background = sys.modules.get("skill_magic.background")
-    return [handle.name for handle in background.handles()] if background else []
+def _runs(verb: str) -> list[str]:
+    """Background runs of this process, for their logs those that are over too; others would have to be asked of the
+    engine."""
+    background, finished = (sys.modules.get(f"skill_magic.{name}") for name in ("background", "finished"))
+    names = [handle.name for handle in background.handles()] if background else []
+    over = [one.name for one in finished.runs()] if finished and verb == "logs" else []
+    return [*names, *(name for name in over if name not in names)]
 
 
 def _files(typed: str, directory: Path, *, raw: bool) -> list[str]:

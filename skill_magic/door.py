@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import CommandError, SkillError
 from .foreign import line, lines
+from .wrap import WIDTH
 
 if TYPE_CHECKING:
     from .host import Host
@@ -53,6 +54,15 @@ class Door:
         return (UNKNOWN, 60) if self.notebook else _terminal()
 
 
+def terminal_columns(stream: Any) -> int | None:
+    """How wide sentences are on ``stream``: as wide as its terminal, at most :data:`~skill_magic.wrap.WIDTH`.
+    ``None`` where it is no terminal: what a program or a log reads is not broken into lines."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        if stream.isatty() and (found := os.get_terminal_size(stream.fileno()).columns):
+            return min(max(found, 20), WIDTH)
+    return None
+
+
 def _terminal() -> tuple[int, int]:
     """The size of the terminal that questions are put at, less the column in which some begin a new line."""
     columns = rows = 0
@@ -70,7 +80,12 @@ def chosen_view(wanted: str) -> ViewName:
     """
     name = os.environ.get("SKILL_MAGIC_VIEW") or wanted
     if name not in VIEWS:
-        raise CommandError(f"no view is called {name!r}", f"SKILL_MAGIC_VIEW is one of {', '.join(VIEWS)}")
+        import difflib
+
+        near = difflib.get_close_matches(name, VIEWS, 1)
+        suggestion = f"; did you mean {near[0]}?" if near else ""
+        hint = f"SKILL_MAGIC_VIEW is one of {', '.join(VIEWS)}"
+        raise CommandError(f"no view is called {name!r}{suggestion}", hint)
     return name  # type: ignore[return-value]
 
 

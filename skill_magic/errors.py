@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 from .findings import LISTING, told, without_offer
 from .foreign import line
+from .wrap import WIDTH, wrap
 
 if TYPE_CHECKING:
     from .findings import Violation
@@ -77,12 +78,15 @@ class _Told(BaseException):
     :param message: what is wrong, one line of plain text.
     :param hint: the way out; an empty string where the message says it already.
     :param more: further lines of the message.
+
+    ``columns`` is how wide IPython shows it; the magic sets it for a terminal.
     """
 
     def __init__(self, message: str, hint: str = "", *, more: Sequence[str] = ()) -> None:
         self.message = "\n".join(map(line, (message, *more)))
         super().__init__(self.message)
         self.hint = hint
+        self.columns: int | None = WIDTH
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Whole, whatever arguments a class asks for: an executor sends errors from one process to another.
@@ -92,16 +96,27 @@ class _Told(BaseException):
         """What goes along with a copy; not how the shell of this process shows the error."""
         return {name: value for name, value in self.__dict__.items() if name != "_render_traceback_"}
 
-    def lines(self) -> list[str]:
-        """The error as the few lines that a person reads, hint last."""
-        text = self.message.split("\n")
-        first = f"{type(self).__name__}: {text[0]}"
-        return [first, *text[1:], *([line(f"hint: {self.hint}")] if self.hint else [])]
+    def lines(self, width: int | None = None) -> list[str]:
+        """The error as the few lines that a person reads, hint last.
+
+        :param width: columns of a line; ``None``: as long as they are.
+        """
+        first, *rest = self.message.split("\n")
+        return [
+            *wrap(f"{type(self).__name__}: {first}", width, "  "),
+            *(part for each in rest for part in wrap(each, width, " " * _indent(each))),
+            *(wrap(line(f"hint: {self.hint}"), width, "      ") if self.hint else []),
+        ]
 
     def _render_traceback_(self) -> list[str]:
         # IPython's hook: shows these lines instead of a traceback, in the notebook and in a terminal, and the cell
         # still counts as failed, so that Run All, nbclient and papermill stop.
-        return [line(each) for each in self.lines()]
+        return [line(each) for each in self.lines(self.columns)]
+
+
+def _indent(text: str) -> int:
+    """How far the rest of a line stands in that had to be broken: further than its start."""
+    return len(text) - len(text.lstrip(" ")) + 2
 
 
 class SkillError(_Told, Exception):
@@ -118,13 +133,15 @@ class _Findings(SkillError):
         self.violations = tuple(violations)
         self.listing = LISTING
 
-    def lines(self) -> list[str]:
-        return self._lines(self.violations)
+    def lines(self, width: int | None = None) -> list[str]:
+        return self._lines(self.violations, width)
 
-    def _lines(self, violations: Sequence[Violation]) -> list[str]:
-        head = super().lines()
-        split = len(head) - (1 if self.hint else 0)
-        return [*head[:split], *told(violations, self.listing), *head[split:]]
+    def _lines(self, violations: Sequence[Violation], width: int | None) -> list[str]:
+        head = super().lines(width)
+        split = next(
+            (at for at, each in enumerate(head) if self.hint and each.startswith("hint: ")), len(head)
+        )
+        return [*head[:split], *told(violations, self.listing, width), *head[split:]]
 
 
 class SpecError(_Findings):
@@ -152,12 +169,12 @@ class PolicyError(_Findings):
         super().__init__(message, violations, hint)
         self.details = details
 
-    def lines(self) -> list[str]:
+    def lines(self, width: int | None = None) -> list[str]:
         """The error as the few lines that a person reads."""
         if not self.details:
             # The hint says the command that asks for the grants; it need not stand behind each of them.
-            return self._lines(without_offer(self.violations) if self.hint else self.violations)
-        return [*SkillError.lines(self), line(self.details)]
+            return self._lines(without_offer(self.violations) if self.hint else self.violations, width)
+        return [*SkillError.lines(self, width), *wrap(line(self.details), width, "  ")]
 
     @property
     def liftable(self) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .foreign import line
+from .wrap import fill, wrap
 
 SHOWN = 50
 """Findings that a person is shown at once; a machine reads all of them."""
@@ -116,23 +117,24 @@ def _weight(violation: Violation) -> int:
     return 2 if violation.liftable else 1 if violation.kind == "invalid" else 0
 
 
-def told(violations: Sequence[Violation], listing: str = LISTING) -> list[str]:
+def told(violations: Sequence[Violation], listing: str = LISTING, width: int | None = None) -> list[str]:
     """The findings as lines, two for each of the first :data:`SHOWN`, then the number of the others.
 
-    :param listing: the command that lists all.
+    :param listing: the command that lists all. :param width: columns of a line; a longer one becomes several.
     """
     lines = []
     for each in first(violations):
-        where = f"{each.place}: " if each.place else ""
-        lines.append(line(f"  {where}{each.said} [{each.code}]"))
-        lines.append(line(f"    {each.sentences}"))
+        atoms = [*([f"{each.place}:"] if each.place else []), each.said, f"[{each.code}]"]
+        atoms = [line(atom) for atom in atoms]
+        lines += fill(atoms, width, "  ", "      ") if width else [f"  {' '.join(atoms)}"]
+        lines += wrap(line(f"    {each.sentences}"), width, "    ")
     left = len(violations) - SHOWN
     return [*lines, f"  {more(left, listing)}"] if left > 0 else lines
 
 
 def more(left: int, listing: str = LISTING) -> str:
     """The line in place of what is not shown."""
-    return f"and {left:,} more: {listing} lists all"
+    return f"and {left:,} more: `{listing}` lists all"
 
 
 _OFFER = re.compile(r"(?:, or|\. Or) allow it: `%?skill trust [^`]*`\.$")

@@ -234,8 +234,8 @@ def _named_host(host: str, environment: Mapping[str, str], config: Path) -> Engi
             "",
             "DOCKER_HOST",
             problem="no-daemon",
-            reason=f"DOCKER_HOST is {host!r}, which names no engine.",
-            fix="Write unix:///path/to/docker.sock, tcp://HOST:PORT or ssh://USER@HOST, or unset it.",
+            reason=f"DOCKER_HOST is {host!r}, which names no engine",
+            fix="write unix:///path/to/docker.sock, tcp://HOST:PORT or ssh://USER@HOST, or unset it",
         )
     if scheme == "unix":
         rest = rest or "/var/run/docker.sock"
@@ -262,8 +262,8 @@ def _context(name: str, source: str, config: Path) -> EngineAddress:
             "",
             f"context {name}",
             problem="no-context",
-            reason=f"The docker context {name!r}, which {source} names, {fault}.",
-            fix="Choose one with `docker context use NAME` (`docker context ls` shows them).",
+            reason=f"the docker context {name!r}, which {source} names, {fault}",
+            fix="choose one with `docker context use NAME` (`docker context ls` shows them)",
         )
     tls = config / "contexts" / "tls" / digest / "docker"
     skip = isinstance(docker, dict) and docker.get("SkipTLSVerify") is True

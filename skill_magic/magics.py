@@ -20,6 +20,7 @@ from .door import (
     chosen_view,
     in_notebook,
     notebook_of,
+    terminal_columns,
     working_directory,
 )
 from .errors import (
@@ -76,7 +77,7 @@ class SkillMagics(Magics):
             %skill [options] NAME [-- ARGS...]
             r = %skill ffmpeg -- -i in.mp4 out.webm
 
-        Everything right of -- is the tool's, word for word; without --, every word after NAME. {name},
+        Everything after -- goes to the tool unchanged; without --, every word after NAME does. {name},
         {obj.attr} and {d[key]} are filled in from the notebook; one value stays one argument, a list becomes
         many. The result has exit_code, stdout, stderr, duration, peak_memory, files. A tool that fails raises
         SkillFailed; with --no-raise look at the result. One that you interrupt raises SkillInterrupted, which
@@ -85,10 +86,9 @@ class SkillMagics(Magics):
             %%skill [options] NAME [-- ARGS...]
             the tool's standard input, or its arguments where the manifest says cell = "args"
 
-        Verbs: run list info explain check trust pull ps stop logs clean doctor (map lock report are
-        reserved). Options of a run: --timeout SECONDS, --memory SIZE, --cpus NUMBER, --pull WHEN, --out NAME,
-        --stdout FILE, --bg, --keep,
-        --no-raise, --quiet, --raw, --expand, --manifest PATH.
+        Verbs: run list info explain check trust pull ps stop logs clean doctor. Options of a run:
+        --timeout SECONDS, --memory SIZE, --cpus NUMBER, --pull WHEN, --out NAME, --stdout FILE, --bg,
+        --keep, --no-raise, --quiet, --raw, --expand, --manifest PATH.
 
         %skill --help says more, %skill VERB --help about one verb, %skill doctor about this machine.
         """
@@ -103,6 +103,8 @@ class SkillMagics(Magics):
                 error.listing = in_notebook(error.listing)
             if isinstance(error, PolicyError):
                 error.details = in_notebook(error.details)
+            if not self.in_kernel:
+                error.columns = terminal_columns(sys.stdout)
             if self.short_errors:
                 raise error from None
             _with_traceback(error, self.shell)
@@ -115,9 +117,11 @@ class SkillMagics(Magics):
         if parsed.verb == "run":
             return self._run(parsed, cell, namespace)
         if cell is not None:
-            raise CommandError(
-                f"%%skill {parsed.verb} takes no cell", f"write %skill {parsed.verb} (a single %)"
-            )
+            if parsed.verb == "help" and not line.strip():
+                hint = "write `%%skill NAME`; `%skill list` lists the skills"
+                raise CommandError("name a skill after %%skill: the cell's body is for it", hint)
+            words = "--help" if parsed.verb == "help" else parsed.verb
+            raise CommandError(f"%%skill {words} takes no cell", f"write `%skill {words}`, with a single %")
         from .verbs import perform
 
         if parsed.verb == "help":
@@ -216,7 +220,7 @@ class SkillMagics(Magics):
 
             display(answer._repr_mimebundle_(), raw=True)
         else:
-            print(answer.text())  # noqa: T201
+            print(answer.text(terminal_columns(sys.stdout)))  # noqa: T201
 
     def display_once(self, result: Any) -> None:
         """IPython's hook for a cell's last value: a result whose card stands in this cell already is left at
@@ -243,7 +247,7 @@ def with_body(request: Request, body: str, namespace: dict[str, Any], host: Host
         raise CommandError("the cell has no body", command.help_text("cell"))
     if road.cell_mode(request, host) == "stdin":
         if request.options.expand:
-            body = "".join(command.interpolate([body], namespace))
+            body = command.fill_in(body, namespace)
         return dataclasses.replace(request, stdin=body.encode())
     words = command.cell_arguments(body)
     habits = (*(request.habits or ()), *command.find_habits(words, "magic"))

@@ -19,6 +19,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from . import finished
+
 if TYPE_CHECKING:
     from .command.parse import Request
     from .engine import Engine, Run
@@ -181,6 +183,7 @@ def watch(run: Run, recorder: Recorder, view: View, person: Person | None = None
             while not _ended(run, recorder, view, person):
                 pass
         result = recorder.result()
+        finished.remember(run, result)
     except BaseException as error:
         try:
             _left_behind(run, recorder, view)

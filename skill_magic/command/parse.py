@@ -11,17 +11,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from ..errors import CommandError
-from ..manifest import values
-from .grammar import OPTIONS, VERBS, WITH_ARGUMENTS, Door, OutOfRangeError, help_text, option_names
+from .grammar import (
+    OPTIONS,
+    VERBS,
+    WITH_ARGUMENTS,
+    Door,
+    Option,
+    OutOfRangeError,
+    near_verb,
+    nearest,
+    option_names,
+    options_of,
+)
 from .habits import Habit
 from .habits import find as find_habits
-from .words import cell_arguments, interpolate, split
+from .help import help_text
+from .words import cell_arguments, check_arguments, fill_in, interpolate, split
 
 __all__ = [
     "OPTIONS",
@@ -31,6 +42,7 @@ __all__ = [
     "Request",
     "cell_arguments",
     "check_arguments",
+    "fill_in",
     "find_habits",
     "help_text",
     "interpolate",
@@ -113,11 +125,19 @@ def parse(
     return _Parser(door, namespace).command(list(words))
 
 
-_ELSEWHERE: Mapping[Door, Callable[[str], tuple[str, str]]] = {
-    "shell": lambda option: (f"{option} is for notebooks", "leave it out in a shell"),
-    "magic": lambda option: (f"{option} is for a shell", "the body of a %%skill cell is the tool's input"),
+_ELSEWHERE: Mapping[Door, tuple[str, str]] = {
+    "shell": ("a notebook", "leave it out in a shell"),
+    "magic": ("a shell", "the body of a %%skill cell is the tool's input"),
 }
-"""What to say of an option that has no meaning at this door, and the way out."""
+"""For an option that has no meaning at this door: where it has one, and the way out."""
+
+_INSTEAD = {
+    "out": "leave it out in a shell, and redirect the output: > FILE",
+    "bg": "leave it out in a shell, which has & for it",
+    "expand": "leave it out in a shell, which fills in its own variables",
+    "raw": "leave it out in a shell, where {name} is left as it is",
+}
+"""The way out for some of them."""
 
 _BY_LONG = {option.long: option for option in OPTIONS.values()}
 
@@ -128,6 +148,7 @@ class _Parser:
         self.namespace = namespace
         self.given: dict[str, Any] = {}
         self.help = False
+        self.words: list[str] = []
 
     @property
     def me(self) -> str:
@@ -135,7 +156,7 @@ class _Parser:
 
     def command(self, words: list[str]) -> Command:
         dashes = words.index("--") if "--" in words else None
-        left = words if dashes is None else words[:dashes]
+        left = self.words = words if dashes is None else words[:dashes]
         if "--raw" in left:
             self.namespace = None
         positional, rest = self._left(left, stop=dashes is None)
@@ -143,8 +164,10 @@ class _Parser:
         if dashes is None and rest and not self._only_options(rest, positional):
             args = rest
         if not positional and not self.help and (self.given or args is not None):
-            raise CommandError("no skill is named", f"{self.me} [options] NAME -- ARGS...")
+            raise CommandError("no skill is named", self._write("[options] NAME -- ARGS..."))
         verb = positional[0] if positional and positional[0] in VERBS else "run"
+        if VERBS[verb].reserved:
+            raise CommandError(f"{verb} is not in this version", f"`{self.me} --help` lists the verbs")
         if self.help or not positional or positional == ["help"]:
             return Command("help", (verb,) if positional and positional[0] in VERBS else ())
         names = positional[1:] if positional[0] in VERBS else positional
@@ -179,10 +202,20 @@ class _Parser:
             if option is None or not option.fits(verb, self.door):
                 continue
             value = f" {option.value}" if option.value and not equals else ""
-            return (
-                f"{written} went to the tool; for {self.me} write it first: {self.me} {word}{value} {name} …"
-            )
-        return ""
+            return f"{written} went to the tool; for {self.me} write it first: `{self.me} {word}{value} {name} …`"
+        return self._misspelt(verb, name, args)
+
+    def _misspelt(self, verb: str, name: str, args: Sequence[str]) -> str:
+        """The same of a word that is very near one of ours; only of the first, a tool has such words itself."""
+        word = args[0].partition("=")[0] if args else ""
+        if word in ("-", "–", "—"):  # the last two: -- in a text that somebody has typeset
+            return f"{word} went to the tool; if -- was meant, write `{self.me} {name} -- …`"
+        known = [option.long for option in options_of(verb, self.door)]
+        near = difflib.get_close_matches(word, known, 1, 0.85) if word.startswith("--") else []
+        if not near:
+            return ""
+        value = f" {_BY_LONG[near[0]].value}" if _BY_LONG[near[0]].value else ""
+        return f"{word} went to the tool; if {near[0]} was meant, write `{self.me} {near[0]}{value} {name} …`"
 
     def _left(self, words: list[str], *, stop: bool) -> tuple[list[str], list[str]]:
         """Options and names. With ``stop``, the words behind a tool's NAME are handed back as they are."""
@@ -225,32 +258,49 @@ class _Parser:
             self.given[option.name] = True
             return 0
         if not equals and following is None:
-            raise CommandError(
-                f"{option.long} needs a value", f"{option.long} {option.value}: {option.meaning}"
-            )
-        text = value if equals else following or ""
-        try:
-            self.given[option.name] = option.read(self._one(text))
-        except ValueError as error:
-            fault = "is out of range" if isinstance(error, OutOfRangeError) else "cannot be read"
-            raise CommandError(f"{option.long} {text!r} {fault}", f"{option.value}: {error}") from None
+            hint = f"write {option.long} {option.value}: {option.meaning}"
+            raise CommandError(f"{option.long} needs a value", hint)
+        self.given[option.name] = self._read(option, value if equals else following or "")
         return 0 if equals else 1
 
+    def _read(self, option: Option, text: str) -> Any:
+        try:
+            return option.read(self._one(text))
+        except ValueError as error:
+            what, hint, *_ = (*error.args, f"write {option.long} {option.value}: {option.meaning}")
+            is_ = "is out of range:" if isinstance(error, OutOfRangeError) else "is not"
+            raise CommandError(f"{option.long} {text!r} {is_} {what}", hint) from None
+
     def _unknown(self, name: str, positional: list[str]) -> CommandError:
-        known = [option.long for option in OPTIONS.values()]
-        near = difflib.get_close_matches(name, known, 1, 0.75)
-        hint = "the tool's own words stand right of --; options of docker run belong in the manifest"
-        return CommandError(
-            f"{name} is no option of {self.me}", f"did you mean {near[0]}? Else: {hint}" if near else hint
-        )
+        """The error for an option that there is not; what is near is looked for among those that would do here."""
+        said = [*positional, *(word for word in self.words if not word.startswith("-"))]
+        verb = next((word for word in said if word in VERBS), "run")
+        if near := nearest(name, [option.long for option in options_of(verb, self.door)]):
+            return CommandError(f"unknown option {name}. Did you mean {near}?")
+        if verb in WITH_ARGUMENTS:
+            hint = "a tool's own options go after --; options of `docker run` go into the manifest, as extra_args"
+        else:
+            hint = f"`{self.me} {verb} --help` lists its options"
+        return CommandError(f"unknown option {name}", hint)
+
+    def _write(self, words: str) -> str:
+        return f"write `{self.me} {words}`"
+
+    def _usage(self, verb: str) -> str:
+        return self._write(f"{verb} {VERBS[verb].usage}".rstrip())
 
     def _checked(self, verb: str, names: list[str], args: list[str] | None, *, astray: bool) -> Command:
         for name in self.given:
             option = OPTIONS[name]
             if option.verbs and verb not in option.verbs:
-                raise CommandError(f"{verb} takes no {option.long}", f"see {self.me} {verb} --help")
+                raise CommandError(
+                    f"{verb} has no option {option.long}", f"`{self.me} {verb} --help` lists its options"
+                )
             if self.door not in option.doors:
-                raise CommandError(*_ELSEWHERE[self.door](option.long))
+                place, hint = _ELSEWHERE[self.door]
+                if self.door == "shell":
+                    hint = _INSTEAD.get(name, hint)
+                raise CommandError(f"{option.long} is for {place}", hint)
         if "raw" in self.given and "expand" in self.given:
             raise CommandError("--raw and --expand contradict each other", "keep one of the two")
         if "interactive" in self.given and "no_stdin" in self.given:
@@ -261,7 +311,7 @@ class _Parser:
         options = Options(**self.given)
         if verb not in WITH_ARGUMENTS:
             if args is not None:
-                raise CommandError(f"{verb} takes no --", f"{self.me} {verb} {VERBS[verb].usage}".rstrip())
+                raise CommandError(f"{verb} takes no --", self._usage(verb))
             return Command(verb, tuple(names), None, options)
         hint = self._hint(verb, names[0], args) if args is not None and astray else ""
         habits = find_habits(args or (), self.door)
@@ -274,23 +324,22 @@ class _Parser:
         return Command(verb, tuple(names), request, options)
 
     def _check_names(self, verb: str, names: list[str]) -> None:
-        facts = VERBS[verb]
-        usage = f"{self.me} {verb} {facts.usage}".rstrip()
-        if facts.reserved and (len(names) < facts.least or (facts.most or len(names)) < len(names)):
-            raise CommandError(
-                f"{verb} is not in this version", f"{self.me} --help lists the verbs there are"
-            )
+        facts, usage = VERBS[verb], self._usage(verb)
         if len(names) < facts.least:
-            raise CommandError(f"{verb} needs a name", usage)
+            kind, lists = ("run", "ps") if "RUN" in facts.usage else ("skill", "list")
+            hint = f"{usage}; `{self.me} {lists}` lists them"
+            raise CommandError(f"{verb} needs the name of a {kind}", hint)
         if facts.most is not None and len(names) > facts.most:
             extra = names[facts.most]
             if verb == "run":
-                hint = f"the tool's words stand right of --: {self.me} {names[0]} -- {extra} …"
+                hint = f"the tool's words go after --: `{self.me} {names[0]} -- {extra} …`"
+                if near := near_verb(names[0]):
+                    hint = f"did you mean the verb {near}? Otherwise {hint}"
                 raise CommandError(f"{extra!r} stands between the skill's name and --", hint)
             raise CommandError(f"{verb} does not take {extra!r}", usage)
         if verb == "trust" and bool(names) == bool(self.given.get("all")):
-            fault = "trust --all takes no name" if names else "trust needs a name, or --all"
-            raise CommandError(fault, usage)
+            fault = "trust --all takes no name" if names else "trust needs the name of a skill, or --all"
+            raise CommandError(fault, self._write("trust NAME` or `" + f"{self.me} trust --all"))
         if any(not name for name in names):
             raise CommandError(f"{verb} was given an empty name", usage)
 
@@ -302,30 +351,3 @@ class _Parser:
         if len(filled) != 1:
             raise CommandError(f"{word} is a list of {len(filled)}", "an option takes one value")
         return filled[0]
-
-
-_LARGEST_ARGUMENTS = 2_000_000
-"""Bytes of all arguments together: Linux gives a new program a quarter of the stack limit (2 MiB of the usual
-8), environment included."""
-
-
-def check_arguments(args: Sequence[str]) -> None:
-    """Make sure that a Linux kernel can hand ``args`` to a program, and that all of it can be sent to an
-    engine.
-
-    :raises CommandError: for an argument of 128 KiB or more, one with a NUL, one that is not Unicode, or too
-        many.
-    """
-    total = 0
-    for number, word in enumerate(args, 1):
-        try:
-            total += len(word.encode()) + 9  # its NUL and the pointer to it
-        except UnicodeEncodeError:
-            hint = "rename the file, or pass its name through standard input"
-            raise CommandError(f"argument {number} is not valid UTF-8", hint) from None
-        if fault := values.argument_fault(word):
-            shown = word if len(word) <= 40 else word[:40] + "…"
-            raise CommandError(f"argument {number} ({shown!r}) cannot be passed. {fault.reason}", fault.fix)
-    if total > _LARGEST_ARGUMENTS:
-        hint = "pass them in a file, or in several runs"
-        raise CommandError(f"the arguments are {total:,} bytes long; Linux takes about 2 million", hint)

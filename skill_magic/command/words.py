@@ -11,10 +11,11 @@ import keyword
 import numbers
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import CommandError
 from ..file_change import FileChange
+from ..manifest import values
 
 _PLAIN = re.compile(r"[^ \t\r\n'\"\\]+")
 _SINGLE = re.compile(r"[^']*")
@@ -160,11 +161,33 @@ def interpolate(words: Sequence[str], namespace: Mapping[str, object]) -> list[s
             items = value if isinstance(value, (list, tuple)) else [value]
             filled += [_as_text(item, whole[0]) for item in items]
         else:
-            filled.append(_fill(word, namespace))
+            filled.append(_fill(word, namespace, _as_text))
     return filled
 
 
-def _fill(word: str, namespace: Mapping[str, object]) -> str:
+def fill_in(text: str, namespace: Mapping[str, object]) -> str:
+    """The same for a text that has no words, such as a script: a list or another container of Python's own is written
+    as Python shows it.
+
+    :raises CommandError: as for :func:`interpolate`.
+    """
+    return _fill(text, namespace, _in_text)
+
+
+def _in_text(value: object, field: str) -> str:
+    kinds = (list, tuple, dict, set, frozenset)
+    if value is not None and not isinstance(value, kinds):
+        return _as_text(value, field)
+    try:
+        return str(value)
+    except Exception as error:  # of what is in it
+        problem = type(error).__name__
+        raise CommandError(
+            f"{field}: the {type(value).__name__} cannot be shown ({problem})", "look at it first"
+        ) from None
+
+
+def _fill(word: str, namespace: Mapping[str, object], as_text: Callable[[object, str], str]) -> str:
     pieces: list[str] = []
     at, doubled = 0, 0  # `}}` is a brace only where a `{{` is open: JSON ends in `}}` too
     while found := _BRACE.search(word, at):
@@ -178,7 +201,7 @@ def _fill(word: str, namespace: Mapping[str, object]) -> str:
             pieces.append("}")
             at, doubled = start + 2, doubled - 1
         elif field and not keyword.iskeyword(field[1]):
-            pieces.append(_as_text(_look_up(field, namespace), field[0]))
+            pieces.append(as_text(_look_up(field, namespace), field[0]))
             at = field.end()
         else:
             pieces.append(word[start])
@@ -238,8 +261,36 @@ def _as_text(value: object, field: str) -> str:
         return str(value)
     if isinstance(value, (list, tuple)):
         raise CommandError(
-            f"{field} is a list inside a word", f"write {field} as a word of its own, or join it first"
+            f"{field} is a {type(value).__name__} inside a word",
+            f"write {field} as a word of its own, or join it first",
         )
     raise CommandError(
-        f"{field} is a {type(value).__name__}, not a text", "turn it into a text first, with str()"
+        f"{field} is a {type(value).__name__}, not a text", "turn it into a text first, e.g. with str()"
     )
+
+
+_LARGEST_ARGUMENTS = 2_000_000
+"""Bytes of all arguments together: Linux gives a new program a quarter of the stack limit (2 MiB of the usual
+8), environment included."""
+
+
+def check_arguments(args: Sequence[str]) -> None:
+    """Make sure that a Linux kernel can hand ``args`` to a program, and that all of it can be sent to an
+    engine.
+
+    :raises CommandError: for an argument of 128 KiB or more, one with a NUL, one that is not Unicode, or too
+        many.
+    """
+    total = 0
+    for number, word in enumerate(args, 1):
+        try:
+            total += len(word.encode()) + 9  # its NUL and the pointer to it
+        except UnicodeEncodeError:
+            hint = "rename the file, or pass its name through standard input"
+            raise CommandError(f"argument {number} is not valid UTF-8", hint) from None
+        if fault := values.argument_fault(word):
+            shown = word if len(word) <= 40 else word[:40] + "…"
+            raise CommandError(f"argument {number} ({shown!r}) cannot be passed. {fault.reason}", fault.fix)
+    if total > _LARGEST_ARGUMENTS:
+        hint = "pass them in a file, or in several runs"
+        raise CommandError(f"the arguments are {total:,} bytes long; Linux takes about 2 million", hint)

@@ -180,8 +180,8 @@ def _client(address: EngineAddress) -> Any:
     if address.url.startswith("ssh://"):
         raise EngineUnavailable(
             f"the engine at {address.url} ({address.source}) is behind ssh, which skill_magic does not speak",
-            "Forward its socket (`ssh -L $HOME/docker.sock:/var/run/docker.sock HOST`) and set "
-            "DOCKER_HOST=unix://$HOME/docker.sock; or run the notebook on that machine.",
+            "forward its socket (`ssh -L $HOME/docker.sock:/var/run/docker.sock HOST`) and set "
+            "DOCKER_HOST=unix://$HOME/docker.sock; or run the notebook on that machine",
             problem="no-client",
         )
     _knock(address)
@@ -217,7 +217,7 @@ def _tls(directory: Path, *, verify: bool) -> Any:
     if missing:
         raise EngineUnavailable(
             f"the engine's certificates are incomplete: {directory} has no {', '.join(missing)}",
-            "Set DOCKER_CERT_PATH to the directory that holds ca.pem, cert.pem and key.pem.",
+            "set DOCKER_CERT_PATH to the directory that holds ca.pem, cert.pem and key.pem",
             problem="no-client",
         )
     pair = (str(directory / "cert.pem"), str(directory / "key.pem"))
@@ -247,22 +247,22 @@ def _unavailable(address: EngineAddress, error: Exception) -> EngineUnavailable:
     if secure is not None:
         return EngineUnavailable(
             f"no trusted connection to the Docker engine at {where}: {secure.reason or secure}",
-            f"Check the certificates in {address.tls or 'DOCKER_CERT_PATH'}: ca.pem must be of the engine's "
-            "authority, cert.pem of one that the engine accepts.",
+            f"check the certificates in {address.tls or 'DOCKER_CERT_PATH'}: ca.pem must be of the engine's "
+            "authority, cert.pem of one that the engine accepts",
             problem="no-permission",
         )
     if number in (errno.EACCES, errno.EPERM):
         return EngineUnavailable(
             f"no permission to talk to the Docker engine at {where}",
-            "Add yourself to its group (`sudo usermod -aG docker $USER`, then log in again), "
-            "or use a rootless engine.",
+            "add yourself to its group (`sudo usermod -aG docker $USER`, then log in again), "
+            "or use a rootless engine",
             problem="no-permission",
         )
     timeouts = (TimeoutError, requests.Timeout)
     if number == errno.ETIMEDOUT or isinstance(error, timeouts) or "timed out" in str(error).lower():
         return EngineUnavailable(
             f"the Docker engine at {where} does not answer",
-            "Look at its log, or start it anew (`sudo systemctl restart docker`).",
+            "look at its log, or start it anew (`sudo systemctl restart docker`)",
             problem="no-answer",
         )
     if address.socket is not None and number == errno.ENOENT:
@@ -270,12 +270,15 @@ def _unavailable(address: EngineAddress, error: Exception) -> EngineUnavailable:
     if number is not None:
         why = (found.strerror if found is not None else "") or "no connection"
         return EngineUnavailable(f"no Docker engine answers at {where}: {why}", _START, problem="no-daemon")
+    # The words of the libraries below us (a class, a URL with http+docker in it) say less than this.
     return EngineUnavailable(
-        f"the Docker engine at {where} cannot be used: {error}", _START, problem="no-daemon"
+        f"what answers at {where} is no Docker engine",
+        "set DOCKER_HOST to the engine that you use, or leave it out for this machine's own",
+        problem="no-daemon",
     )
 
 
-_START = "Start it (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to the one you use."
+_START = "start it (`sudo systemctl start docker`, or Docker Desktop), or set DOCKER_HOST to the one you use"
 
 
 def _nothing_found() -> EngineUnavailable:
@@ -287,6 +290,6 @@ def _nothing_found() -> EngineUnavailable:
         )
     return EngineUnavailable(
         "there is no Docker on this machine: neither a docker command nor an engine's socket",
-        "Install Docker (https://docs.docker.com/engine/install/), or set DOCKER_HOST to another engine.",
+        "install Docker (https://docs.docker.com/engine/install/), or set DOCKER_HOST to another engine",
         problem="no-client",
     )

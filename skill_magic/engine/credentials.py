@@ -155,8 +155,8 @@ def _helped(path: Path, config: Mapping[str, Any], registry: str) -> dict[str, s
     ) as error:
         raise ImageError(
             f"the credentials for {registry} cannot be read: {explain(error)}",
-            f"The credential helper docker-credential-{label(name)}, which {label(str(path))} names ({key}), does not "
-            "work. Install it, or take its entry out of that file.",
+            f"the credential helper docker-credential-{label(name)}, which {label(str(path))} names ({key}), does not "
+            "work: install it, or take its entry out of that file",
             problem="denied",
         ) from error
     return {"identitytoken": secret} if user == "<token>" else {"username": user, "password": secret}

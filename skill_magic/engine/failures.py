@@ -98,7 +98,7 @@ def lost(error: BaseException | None = None) -> EngineLost:
     why = f" ({found.strerror})" if found is not None and found.strerror else ""
     return EngineLost(
         f"the Docker engine stopped answering{why}",
-        "See whether it still runs (`docker info`); what is left of the run is removed when it is back.",
+        "see whether it still runs (`docker info`); what is left of the run is removed when it is back",
     )
 
 

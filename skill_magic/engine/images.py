@@ -45,7 +45,7 @@ def ensure(
         if pull == "never":
             raise ImageError(
                 f"the image {image}{_for(platform)} is not on this machine, and pulling was forbidden",
-                f"Leave out `--pull never`, or fetch it first: `docker pull {image}`.",
+                f"leave out `--pull never`, or get it first: `docker pull {image}`",
                 problem="not-local",
             )
     fetch(engine, image, platform, emit, cancelled)
@@ -53,7 +53,7 @@ def ensure(
     if facts is None:
         raise ImageError(
             f"the engine pulled {image} but it is not for {platform or 'this machine'}",
-            "Leave out `platform`, or name one that the image is made for.",
+            "leave out `platform`, or name one that the image is made for",
             problem="platform",
         )
     return facts
@@ -116,14 +116,14 @@ def require_gpu(engine: Engine) -> None:
     if engine.local and shutil.which("nvidia-container-runtime-hook", path=folders):
         return
     toolkit = (
-        "Install nvidia-container-toolkit and run `sudo nvidia-ctk runtime configure --runtime=docker`, "
-        "then restart the engine."
+        "install nvidia-container-toolkit and run `sudo nvidia-ctk runtime configure --runtime=docker`, "
+        "then restart the engine"
     )
     if engine.local and not Path("/proc/driver/nvidia/version").exists():
         raise GpuUnavailable(
-            "the skill wants a GPU, and this machine has no NVIDIA driver loaded "
-            "(nor does its engine know the nvidia-container-toolkit)",
-            f"Leave out `gpus`, or install the driver. {toolkit}",
+            "the skill wants a GPU, and this machine has no NVIDIA driver loaded, "
+            "nor does its engine know the nvidia-container-toolkit",
+            f"leave out `gpus`, or install the driver; then {toolkit}",
         )
     raise GpuUnavailable(
         "the skill wants a GPU, and the engine has no support for one: nvidia-container-toolkit is missing",

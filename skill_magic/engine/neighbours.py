@@ -52,7 +52,7 @@ def held(engine: Engine, spec: RunSpec, host: Host) -> Iterator[None]:
                 if not alone:
                     raise EngineError(
                         "another run can write to this directory, and no lock keeps other starts from letting it go on",
-                        f"Make {host.data_dir} writable, or wait until the other run has ended.",
+                        f"make {host.data_dir} writable, or wait until the other run has ended",
                     )
                 if _pause(engine, container):
                     paused.append(container)
@@ -117,7 +117,7 @@ def _locked(descriptor: int) -> bool:
             if time.monotonic() > until:
                 raise EngineError(
                     f"another run of yours has not started within {PATIENCE:.0f} seconds, and runs start one by one",
-                    "See what the engine is doing (docker ps, docker info), then try again.",
+                    "see what the engine is doing (`docker ps`, `docker info`), then try again",
                 ) from None
             time.sleep(0.005)
         except OSError:
@@ -169,7 +169,7 @@ def _pause(engine: Engine, container: str) -> bool:
                 return False
             raise EngineError(
                 "another run can write to this directory and cannot be paused for the start of this one",
-                "Wait until it has ended, or stop it.",
+                "wait until it has ended, or stop it",
             ) from error
     return True
 

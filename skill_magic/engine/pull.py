@@ -47,7 +47,7 @@ def fetch(
                 raise _with_fault(image_error(image, platform, item), job.fault)
             if cancelled():
                 raise ImageError(
-                    f"the pull of {image} was stopped", "Run it again to go on.", problem="stopped"
+                    f"the pull of {image} was stopped", "run it again to go on", problem="stopped"
                 )
             if "error" in item:
                 raise _with_fault(image_error(image, platform, EngineError(str(item["error"]))), job.fault)
@@ -128,8 +128,8 @@ def _with_fault(error: BaseException, fault: str) -> BaseException:
     """``error`` of a pull with what could not be read of the credentials, where that may be why."""
     if fault and isinstance(error, ImageError) and error.problem in ("denied", "unknown", "rate-limit"):
         error.hint = (
-            f"No login was sent, because of a fault in Docker's configuration: {fault}. Correct it, or "
-            "`docker login` to that registry anew."
+            f"no login was sent, because of a fault in Docker's configuration: {fault}; correct it, or "
+            "`docker login` to that registry anew"
         )
     return error
 
@@ -163,15 +163,19 @@ def image_error(image: str, platform: str | None, error: BaseException) -> BaseE
         return lost(error)
     words = explain(error)
     low = words.lower()
-    problem, message, hint = "failed", f"the image {image} could not be pulled: {words}", "See `docker pull`."
+    problem, message, hint = (
+        "failed",
+        f"the image {image} could not be pulled: {words}",
+        f"`docker pull {image}` may say more",
+    )
     if "toomanyrequests" in low or "rate limit" in low or "too many requests" in low:
         problem = "rate-limit"
         message = f"the registry of {image} allows no more pulls for now (rate limit)"
-        hint = "Wait some hours, or `docker login`: accounts may pull more often."
+        hint = "wait some hours, or `docker login`: accounts may pull more often"
     elif "no space left" in low or "disk quota exceeded" in low:
         problem = "no-space"
         message = f"no space left on the engine's disk for {image}"
-        hint = "`docker system df` shows what takes it, `docker image prune` frees some."
+        hint = "`docker system df` shows what takes it, `docker image prune` frees some"
     elif (
         "no matching manifest" in low
         or "no match for platform" in low
@@ -180,11 +184,11 @@ def image_error(image: str, platform: str | None, error: BaseException) -> BaseE
     ):
         problem = "platform"
         message = f"there is no {image} for {platform or 'the platform of this machine'}: {words}"
-        hint = "Choose another tag, or set `platform` to one the image has and the engine can emulate."
+        hint = "choose another tag, or set `platform` to one the image has and the engine can emulate"
     elif "pull access denied" in low:
         problem = "denied"
         message = f"there is no public image {image}: its repository does not exist or needs a login"
-        hint = "Check its spelling; for a private one, `docker login` first."
+        hint = "check its spelling; for a private one, `docker login` first"
     elif (
         "unauthorized" in low
         or "authentication required" in low
@@ -193,12 +197,12 @@ def image_error(image: str, platform: str | None, error: BaseException) -> BaseE
     ):
         problem = "denied"
         message = f"the registry refuses the image {image}: {words}"
-        hint = "`docker login` to that registry with an account that may pull it."
+        hint = "`docker login` to that registry with an account that may pull it"
     elif any(mark in low for mark in _UNREACHABLE):
         problem = "unreachable"
         message = f"the registry of {image} cannot be reached: {words}"
         hint = (
-            "Check the network and the proxy of the engine; an image that is here already needs no registry."
+            "check the network and the proxy of the engine; an image that is here already needs no registry"
         )
     elif (
         "manifest unknown" in low
@@ -208,9 +212,9 @@ def image_error(image: str, platform: str | None, error: BaseException) -> BaseE
     ):
         problem = "unknown"
         message = f"the registry has no image {image}"
-        hint = "Check its name and tag on the registry's page."
+        hint = "check its name and tag on the registry's page"
     elif "invalid reference" in low or "invalid tag" in low or "invalid repository" in low:
         problem = "unknown"
         message = f"{image!r} is not the name of an image: {words}"
-        hint = "Names look like `python:3.12-slim` or `ghcr.io/owner/name:tag`, in lower case."
+        hint = "names look like `python:3.12-slim` or `ghcr.io/owner/name:tag`, in lower case"
     return ImageError(message, hint, problem=problem)

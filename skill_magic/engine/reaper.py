@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
 from . import session
 from .failures import translate
+from .naming import pick
 from .ownership import own_name
 from .removal import remove as _remove
 from .session import LABEL
@@ -85,22 +86,13 @@ def containers(engine: Engine, host: Host | None = None) -> list[Container]:
     return [one for one in every if host is None or one.user == str(host.uid)]
 
 
-def find(engine: Engine, name: str) -> Container:
-    """One container of ours by its name, its id or the beginning of either.
+def find(engine: Engine, name: str, *, prefer: Callable[[Container], bool] | None = None) -> Container:
+    """One container of ours by its name, its id, the beginning of either, or its skill's name.
 
+    :param prefer: see :func:`.naming.pick`.
     :raises EngineError: there is none of ours, or more than one.
     """
-    every = containers(engine)
-    exact = [one for one in every if name in (one.id, one.name)]
-    near = exact or [one for one in every if name and (one.id.startswith(name) or one.name.startswith(name))]
-    if len(near) == 1:
-        return near[0]
-    if near:
-        raise EngineError(
-            f"{name!r} fits more than one run: {', '.join(one.name for one in near)}",
-            "Give more of the name.",
-        )
-    raise EngineError(f"there is no run {name!r}", "`skill ps` lists those that there are.")
+    return pick(name, containers(engine), prefer=prefer)
 
 
 def stop(engine: Engine, name: str) -> Container:
@@ -108,7 +100,7 @@ def stop(engine: Engine, name: str) -> Container:
 
     :raises EngineError: no such run, or the engine refused.
     """
-    one = find(engine, name)
+    one = find(engine, name, prefer=lambda each: each.running)
     live = session.current().live.get(one.name)
     if live is not None:
         live.stop()
@@ -155,7 +147,7 @@ def remove(engine: Engine, name: str) -> Container:
 
     :raises EngineError: no such container of ours, or the engine refused.
     """
-    one = find(engine, name)
+    one = find(engine, name, prefer=lambda each: not each.running)
     _remove(engine, one.id)
     return one
 
@@ -168,11 +160,11 @@ def logs(engine: Engine, name: str, *, tail: int | None = None) -> Iterator[tupl
     """
     from .stream import Demultiplexer, Response
 
-    one = find(engine, name)
+    one = find(engine, name, prefer=lambda each: each.keep)
     if not one.keep:
         raise EngineError(
             f"{one.name} has no log at the engine: its output went to the notebook that started it",
-            "Start it with `--bg --keep` to read it from elsewhere.",
+            "start it with `--bg --keep` to read it from elsewhere",
         )
     params = {"stdout": 1, "stderr": 1, "tail": "all" if tail is None else str(tail)}
     split = Demultiplexer()

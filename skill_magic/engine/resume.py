@@ -28,16 +28,16 @@ __all__ = ["Resumed"]
 class Resumed(Life):
     """The rest of a kept run's life. It stays kept; ``clean`` or ``remove`` takes it away.
 
-    :param name: the container's name or id, or the beginning of either.
+    :param name: the container's name or id, the beginning of either, or its skill's name.
     :raises EngineError: there is no such run, or it was not started to be kept.
     """
 
     def __init__(self, engine: Engine, name: str, host: Host) -> None:
-        found = find(engine, name)
+        found = find(engine, name, prefer=lambda each: each.keep)
         if not found.keep:
             raise EngineError(
                 f"{found.name} cannot be picked up: its output goes to the process that started it",
-                "Only a run started with `--bg --keep` can.",
+                "only a run started with `--bg --keep` can be",
             )
         with translate("inspect the container"):
             self._found = engine.api.inspect_container(found.id)

@@ -159,7 +159,10 @@ def _value(inside: str, environment: Mapping[str, str], names: dict[str, None], 
         names[name] = None
         return value
     if form == ":?":
-        raise _UnsetError(operand or f"the variable {name} is not set", f"set {name} and try again", name)
+        # The manifest's own message often says what to do.
+        told = name in operand and "set" in operand.lower()
+        hint = "then try again" if told else f"set {name} and try again"
+        raise _UnsetError(operand or f"the variable {name} is not set", hint, name)
     if form != ":-":
         hint = f"set {name}, or give a default: ${{{name}:-default}}"
         raise _UnsetError(f"the variable {name} is not set", hint, name)

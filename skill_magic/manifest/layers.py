@@ -129,10 +129,12 @@ class Manifests:
         suggestion = f"; did you mean {' or '.join(near)}?" if near else ""
         if other := misread(name):
             suggestion += f"; {other}"
-        read = ["the bundled skills" if file == BUNDLED else str(file) for file in self.files]
-        hint = f"`skill list` shows all; looked in {' and '.join(read)}"
-        if self.searched and BUNDLED in self.files[:1]:
-            names = " or ".join(NAMES)
+        hint = "`skill list` shows all"
+        if not suggestion:
+            read = ["the bundled skills" if file == BUNDLED else str(file) for file in self.files]
+            hint += f"; looked in {' and '.join(read)}"
+        if not suggestion and self.searched and BUNDLED in self.files[:1]:
+            names = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
             hint += f"; there is no {names} in {self.searched[0].parent} or above"
         raise SkillNotFound(f"no skill is called {name!r}{suggestion}", hint)
 

@@ -89,7 +89,7 @@ def _nobody_elses(file: Path, facts: os.stat_result, owner: int) -> None:
     if exposed:
         what = "it" if exposed[0] == file else "its directory"
         reason = f"Others can write {what}, and what it says is trusted."
-        raise BrokenError("manifest-not-private", reason, f"Own it and run: chmod go-w {exposed[0]}")
+        raise BrokenError("manifest-not-private", reason, f"Own it and run `chmod go-w {exposed[0]}`.")
 
 
 def _own_file(file: Path) -> Path:

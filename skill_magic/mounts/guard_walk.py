@@ -78,16 +78,19 @@ class Walk:
     problem: str = ""
 
 
-def walk(top: str, skip: Collection[str] = (), *, most: int, read_only: bool = False) -> Walk:
+def walk(
+    top: str, skip: Collection[str] = (), *, most: int, read_only: bool = False, seconds: float = SECONDS
+) -> Walk:
     """Look through ``top``, but not into the folders in ``skip``.
 
     :param most: finds that can be dealt with; with one more the walk is over.
     :param read_only: the folder is mounted read-only.
+    :param seconds: a bound besides the walk's own.
     """
     found = Walk()
     waiting = deque([top])
     left = ENTRIES
-    deadline = time.monotonic() + (SEEN_SECONDS if read_only else SECONDS)
+    deadline = time.monotonic() + min(seconds, SEEN_SECONDS if read_only else SECONDS)
     while waiting:
         folder = waiting.popleft()
         if len(found.keep) + len(found.special) > most:

@@ -16,6 +16,7 @@ import contextlib
 import os
 import posixpath
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,9 @@ from ..spec import Mount, RunSpec
 from .git import MOST_SETTINGS, TooManyError, pointed
 from .guard_walk import above, special_in, walk
 from .named_later import places_named
+
+WALKS = 20.0
+"""Seconds of all walks through mounted folders for one answer, of whatever number of skills and folders."""
 
 MOST_GUARDS = 512
 """Mounts of our own in one run. They cost the engine about a quarter of a millisecond each; beyond, nothing is
@@ -220,7 +224,11 @@ def _places_to_guard(
         place for entry in judge.contained(source, ("credential", "socket")) for place in _places(entry.path)
     }
     code = {place for entry in judge.contained(source, ("code",)) for place in _places(entry.path)}
-    found = walk(source, secrets | code, most=MOST_GUARDS, read_only=read_only)
+    began = time.monotonic()
+    found = walk(
+        source, secrets | code, most=MOST_GUARDS, read_only=read_only, seconds=WALKS - judge.seconds_walked
+    )
+    judge.seconds_walked += time.monotonic() - began
     if found.many or (found.problem and not read_only):
         raise GuardsError(source, MANY if found.many else found.problem)
     kept = {*code, *found.keep}

@@ -83,8 +83,8 @@ class Decision:
             raise untrusted(
                 f"{self.name} asks for more than its confinement",
                 [(self.name, self.violations)],
-                f"look at it and decide: skill trust {self.name}",
-                f"each with its reason: skill explain {self.name}",
+                f"look at it and decide: `skill trust {self.name}`",
+                f"each with its reason: `skill explain {self.name}`",
             )
         raise PolicyError(f"{self.name}: the policy refuses this run", self.violations)
 
@@ -314,7 +314,7 @@ def _refuse(spec: RunSpec, found: tuple[Violation, ...], what: str = "the policy
     if all(each.liftable for each in found):
         from .gravity import first_reason, untrusted
 
-        hint = f"look at it and decide: skill trust {spec.skill}"
+        hint = f"look at it and decide: `skill trust {spec.skill}`"
         # `explain` looks at no image, so that it would not tell of these.
         raise untrusted(f"{spec.skill}: {what}", [(spec.skill, found)], hint, first_reason(found))
     if verdict_of(found) == "deny":

@@ -5,7 +5,9 @@ counts take their words and their order.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -148,6 +150,20 @@ def _kind(grant: str) -> tuple[Kind, str]:
     if head in OPTIONS and colon:
         return _NAMED["option"], f"--{head}={rest}"
     return _NAMED["unknown"], grant
+
+
+def unlike(pattern: str) -> str | None:
+    """For a pattern that no grant can fit: the name that may have been meant, empty where none is near. ``None`` for
+    any other."""
+    literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    starts = (*_STARTS, *(f"{name}:" for name in OPTIONS))
+    if pattern in _WHOLE or any(literal.startswith(start) for start in starts):
+        return None
+    if literal != pattern and any(name.startswith(literal) for name in (*_WHOLE, *starts)):
+        return None
+    head, colon, _ = literal.lower().partition(":")
+    near = difflib.get_close_matches(head + colon, (*_WHOLE, *starts), 1, 0.7)
+    return near[0] + ("*" if near[0].endswith(":") else "") if near else ""
 
 
 def asked(

@@ -130,7 +130,7 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
             "mount-relabel",
             where,
             f"{shown}:{mount.relabel}",
-            "z and Z change the SELinux labels of the folder on the host.",
+            "The modes z and Z change the SELinux labels of the folder on the host.",
             "Use them in the notebook's directory only.",
         )
     if inside:
@@ -192,7 +192,7 @@ _REASONS = {
     "exact": ("mount-system", "{what} a directory that others share ({place})"),
     "socket": (
         "mount-socket",
-        "{what} where control sockets are ({place}); read-only does not stop a connection",
+        "{what} where control sockets are ({place}); mounting it read-only does not prevent connections",
     ),
     "credential": ("mount-credential", "{what} a place of credentials or start-up files ({place})"),
     "code": ("mount-code", "{what} a file that the host runs later ({place})"),
@@ -317,7 +317,7 @@ def volumes(context: Context, found: Mapping[str, Mapping[str, Any]]) -> Iterato
                 mount.field or "volumes",
                 context.path(mount, mount.declared or str(mount.source)),
                 f"This volume was made with {what}, so that it can be any directory of the host.",
-                f"Remove it (docker volume rm {context.path(mount, str(mount.source))}) or use another name.",
+                f"Remove it (`docker volume rm {context.path(mount, str(mount.source))}`) or use another name.",
             )
 
 

@@ -77,6 +77,8 @@ class Judge:
         self.guards: dict[tuple[object, ...], tuple[tuple[str, str], ...]] = {}
         #: Why a folder cannot be mounted, in the same way.
         self.unguarded: dict[tuple[object, ...], Exception] = {}
+        #: Seconds that were spent in walks through mounted folders.
+        self.seconds_walked = 0.0
 
     def hit(
         self, declared: str, resolved: str, *, read_only: bool = False, notebook: bool = False

@@ -113,6 +113,8 @@ GROUPS = (
         celeryconfig.py _extensions _metadata.yml nodemon.json turbo.json nx.json lerna.json tsconfig.json .swcrc
         .mocharc.json .mocharc.yml .mocharc.yaml .releaserc .releaserc.json .releaserc.yaml .czrc .rspec guardfile
         capfile thorfile dangerfile fastfile brewfile config.nims setup.hs directory.build.props directory.build.targets
+        .pdm-python .formatter.exs .iex.exs .ocamlinit .erlang hie.yaml .bsp .gitpod.yml tox.toml devenv.nix
+        .shadowenv.d __pypackages__ hydra_plugins pkg_add .lfsconfig .rproj.user lefthook.toml
         .terraform terraform.rc .terraformrc .kedro.yml settings.py local_settings.py uwsgi.ini .isort.cfg""",
         guard=False,
     ),
@@ -127,6 +129,9 @@ _PLUGINS = Group("Python takes the folder for an installed package with plug-ins
 _CONFIGURED = re.compile(r"[a-z0-9_.-]+\.conf(ig)?\.[cm]?[jt]s|\.[a-z0-9_-]+rc\.[cm]?[jt]s")
 """Settings of tools of JavaScript, which are programs."""
 
+_VARIANT = re.compile(r"(.+?)([.-](?:local|override))?(\.(?:toml|ya?ml|json5?|jsonc|py|[cm]?js|lua|exs))?")
+"""A name, its word for a person's own or additional settings, and its ending."""
+
 _CONFIGURED_PYTHON = ("_config.py", "_conf.py", ".conf.py", ".config.py")
 """Settings of tools of Python, which are programs: those of Jupyter's family, of servers, of documentation."""
 
@@ -134,7 +139,7 @@ IMPORTED = "Python imports it instead of the library of that name"
 
 _SITE = (".pth", ".egg-link")
 _INFO = (".dist-info", ".egg-info")
-_PROJECT = (".code-workspace", ".sublime-project")
+_PROJECT = (".code-workspace", ".sublime-project", ".rproj")
 _SCRIPT = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
 _MODULE = (".py", ".pyc", ".so", ".pyd", ".pyw")
 
@@ -195,7 +200,38 @@ def _by_form(name: str) -> Group | None:
         return _PLUGINS
     if name.endswith(_CONFIGURED_PYTHON):
         return _SETTINGS
+    if (variant := _variant(name)) is not None:
+        return variant
     return _BUILD if name.endswith(_SCRIPT) and _CONFIGURED.fullmatch(name) else None
+
+
+def _variant(name: str) -> Group | None:
+    """The group of a name in another form: ``lefthook-local.yml``, ``compose.override.yaml``, ``.pylintrc.toml``. It is
+    told; a program that reads one form does not always read the other."""
+    found = _VARIANT.fullmatch(name)
+    if found is None:
+        return None
+    stem, other, ending = found[1], found[2], found[3] or ""
+    known = _by_name().get(stem + ending) if other else None
+    if known is None and stem.startswith("."):
+        known = _by_stem().get(stem)
+    return _variants().get(known.why) if known is not None else None
+
+
+@lru_cache(maxsize=1)
+def _by_stem() -> dict[str, Group]:
+    """Names that begin with a dot, without the ending of a file of settings."""
+    found: dict[str, Group] = {}
+    for name, group in _by_name().items():
+        parts = _VARIANT.fullmatch(name)
+        if name.startswith(".") and parts is not None and len(parts[1]) > 1:
+            found.setdefault(parts[1], group)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _variants() -> dict[str, Group]:
+    return {group.why: Group(group.why, frozenset(), guard=False) for group in GROUPS}
 
 
 def guarded(name: str) -> bool:

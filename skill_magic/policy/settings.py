@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -222,8 +222,23 @@ def _validated(data: dict[str, Any], path: Path) -> dict[str, Any]:
             raise _FaultError(
                 path, "settings-value", value, f"It must be {wanted}.", "Mend or remove it.", field=key
             )
+        if key == "forbid_grants":
+            _fitting(read, path)
         table[key] = read
     return table
+
+
+def _fitting(patterns: Iterable[str], path: Path) -> None:
+    """A pattern with a slip in it would forbid nothing, and nobody would see it."""
+    from .gravity import unlike
+
+    for pattern in sorted(patterns):
+        near = unlike(pattern)
+        if near is not None:
+            fix = f"Did you mean {near}?" if near else "SECURITY.md lists the grants."
+            raise _FaultError(
+                path, "settings-value", pattern, "No grant has such a name.", fix, field="forbid_grants"
+            )
 
 
 def _narrowest(layers: list[dict[str, Any]], files: tuple[Path, ...]) -> Settings:

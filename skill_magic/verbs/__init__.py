@@ -32,7 +32,9 @@ _VERBS = {
 def perform(command: Command, door: Door) -> Answer:
     """Do what ``command`` asks for. Raises SkillError."""
     if command.verb not in _VERBS:
-        raise CommandError(f"{command.verb} is not in this version", f"known verbs: run {' '.join(_VERBS)}")
+        raise CommandError(
+            f"{command.verb} is not in this version", f"`{door.line('--help')}` lists the verbs"
+        )
     module, function = _VERBS[command.verb]
     answer: Answer = getattr(import_module(f".{module}", __name__), function)(command, door)
     return answer

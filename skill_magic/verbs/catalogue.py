@@ -47,7 +47,7 @@ def list_(command: Command, door: Door) -> Answer:
     ]
     blocks: list[Block] = [Table(("skill", "image", "network", "from", "policy", "description"), rows)]
     if any(decision.verdict not in FINE for decision in decisions):
-        blocks.append(Text(f"{door.line('check')} says what is the matter with those that are not allowed."))
+        blocks.append(Text(f"`{door.line('check')}` says what keeps the others from running."))
     return Answer(blocks, [_as_data(decision) for decision in decisions])
 
 
@@ -57,15 +57,17 @@ def _decisions(host: Host, explicit: Path | None) -> Iterator[Decision]:
     from ..manifest import layers as manifest
     from ..policy import settings
     from ..policy.decide import Decision, evaluate_named, not_docker, verdict_of
+    from ..policy.paths import Judge
 
     manifests = manifest.load(host, explicit=explicit)
     bounds = settings.load(host)
+    judge = Judge(host, home_project=bounds.allow_home_project)  # one look at the folders for all skills
     for name, faults in manifests.faults.items():
         if name not in manifests.partial:
             yield Decision(None, None, faults, verdict_of(faults), name or str(faults[0].file))
     yield from map(not_docker, manifests.others.values())
     for name in (*manifests.partial, *manifests.skills):
-        yield evaluate_named(manifests, Request(name), host, settings=bounds)
+        yield evaluate_named(manifests, Request(name), host, settings=bounds, judge=judge)
 
 
 def _nearest(decision: Decision) -> tuple[int, str]:
@@ -130,7 +132,7 @@ def _describe(skill: Skill, decision: Decision, door: Door) -> tuple[list[Block]
         Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"),
     ]
     if decision.verdict != "allow":
-        blocks.append(Text(f"{door.line(f'explain {skill.name}')} says why."))
+        blocks.append(Text(f"`{door.line(f'explain {skill.name}')}` says why."))
     data = _as_data(decision) | {"cell": skill.cell, "leading_args": list(skill.leading_args), "docker": keys}
     return blocks, data
 

@@ -28,15 +28,17 @@ def check(command: Command, door: Door) -> Answer:
     from ..policy.decide import check_all
 
     if len(command.names) > 1:
-        raise CommandError("check takes one path", door.line("check [PATH] [--json]"))
+        raise CommandError("check takes one path", f"write `{door.line('check [PATH]')}`")
     path = Path(command.names[0]) if command.names else None
     if path is not None and not path.exists():
         name = command.names[0]
         known = layers.load(door.host)
-        hint = f"check takes a path; {name} is a skill: {door.line(f'explain {name}')}"
+        hint = f"check takes a path; for the skill {name} there is `{door.line(f'explain {name}')}`"
         raise CommandError(
-            f"no such file or directory: {path}",
-            hint if name in {**known.skills, **known.others, **known.faults} else door.line("check [PATH]"),
+            f"there is no file or directory {str(path)!r}",
+            hint
+            if name in {**known.skills, **known.others, **known.faults}
+            else f"`{door.line('check')}` alone checks the manifests of this place",
         )
     decisions = check_all(door.host, path=path)
     blocks = list(_told(decisions, door))
@@ -73,9 +75,10 @@ def _told(decisions: Sequence[Decision], door: Door) -> Iterator[Block]:
             yield Findings(first(own, room))
         room -= len(own)
     if len(decisions) > _MOST_SKILLS:
-        yield Text(f"and {len(decisions) - _MOST_SKILLS:,} more skills")
+        left = len(decisions) - _MOST_SKILLS
+        yield Text(f"and {left:,} more {'skill' if left == 1 else 'skills'}")
     if room < 0:
-        yield Text(f"and {-room:,} more: {door.line('check --json')} lists all", good=False)
+        yield Text(f"and {-room:,} more: `{door.line('check --json')}` lists all", good=False)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .. import engine, road
+from .. import engine, finished, road
 from ..answer import Answer, Table, Text
 from ..engine import session
-from ..errors import CommandError
+from ..engine.naming import matching, pick
+from ..errors import CommandError, EngineError
+from ..finished import Finished
 
 if TYPE_CHECKING:
     from ..background import Handle
@@ -31,7 +33,7 @@ def ps(command: Command, door: Door) -> Answer:
     known = {one.name for one in found}
     found += [_begun(handle, door) for handle in starting if handle.name not in known and not handle.done]
     if not found:
-        return Answer([Text("nothing runs and nothing is kept")], [])
+        return Answer([Text("no runs")], [])
     now = time.time()
     rows = [(one.name, one.skill, _state(one), _age(now - one.created), one.directory) for one in found]
     return Answer([Table(("run", "skill", "state", "age", "directory"), rows)], [_data(one) for one in found])
@@ -63,20 +65,34 @@ def stop(command: Command, door: Door) -> Answer:
     return Answer([Text(f"stopped {name}", good=True) for name in stopped], stopped)
 
 
-def _stop(connected: Engine, name: str) -> str:
+def _stop(connected: Engine, word: str) -> str:
     """A run of this process can be stopped before the engine knows of it."""
-    for handle in _handles():
-        if handle.name == name:
-            handle.stop()
-            return name
-    return engine.stop(connected, name).name
+    handles = _handles()
+    one = next((handle for handle in handles if handle.name == word), None)
+    if one is None:
+        mine = {handle.name: handle for handle in handles}
+        others = [each for each in engine.containers(connected) if each.name not in mine]
+        pool: list[Handle | Container] = [*handles, *others]
+        if not matching(word, pool) and (over := matching(word, finished.runs())):
+            hint = f"`skill logs {over[0].name}` shows what it wrote"
+            raise EngineError(f"{over[0].name} has ended already", hint)
+        found = pick(word, pool, prefer=_runs)
+        if found.name not in mine:
+            return engine.stop(connected, found.name).name
+        one = mine[found.name]
+    one.stop()
+    return one.name
+
+
+def _runs(one: Handle | Container) -> bool:
+    return one.running if isinstance(one, engine.Container) else True
 
 
 def logs(command: Command, door: Door) -> Answer:
     """What a run has written so far: stdout to stdout, stderr to stderr."""
     names = _named(command, door, "logs")
     if len(names) != 1:
-        raise CommandError("logs shows one run at a time", door.line("logs RUN"))
+        raise CommandError("logs shows one run at a time", f"write `{door.line('logs RUN')}`")
     _write(_output(names[0], door), plain=door.kind == "shell" and not sys.stdout.isatty())
     return Answer()
 
@@ -89,10 +105,13 @@ def clean(command: Command, door: Door) -> Answer:
     connected = road.connect(door.host)
     swept = list(engine.sweep(connected, door.host, force=True))
     if command.names:
-        wanted = [engine.find(connected, name) for name in command.names if name not in swept]
+        names = [name for name in command.names if name not in swept]
+        wanted = [engine.find(connected, name, prefer=lambda one: not one.running) for name in names]
         running = [one.name for one in wanted if one.running]
         if running:
-            raise CommandError(f"still running: {', '.join(running)}", door.line(f"stop {' '.join(running)}"))
+            way = door.line(f"stop {' '.join(running)}")
+            hint = f"stop {'it' if len(running) == 1 else 'them'} first: `{way}`"
+            raise CommandError(f"still running: {', '.join(running)}", hint)
     else:
         live = session.current().live
         wanted = [
@@ -121,18 +140,32 @@ def _handles() -> list[Handle]:
 
 def _named(command: Command, door: Door, verb: str) -> tuple[str, ...]:
     if not command.names:
-        raise CommandError(f"{verb} which run?", f"{door.line(f'{verb} RUN')}; {door.line('ps')} lists them")
+        hint = f"write `{door.line(f'{verb} RUN')}`; `{door.line('ps')}` lists them"
+        raise CommandError(f"{verb} needs the name of a run", hint)
     return command.names
 
 
-def _output(name: str, door: Door) -> Iterable[tuple[str, bytes]]:
-    """A run of this process remembers its output itself; a kept one of another process has it at the
-    engine."""
-    for handle in _handles():
-        if handle.name.startswith(name) or (handle.id or "").startswith(name):
-            return list(handle.chunks())
-    connected: Engine = road.connect(door.host)
-    return engine.logs(connected, name, tail=None if door.kind == "shell" else NOTEBOOK_TAIL)
+def _output(word: str, door: Door) -> Iterable[tuple[str, bytes]]:
+    """A run of this process remembers its output itself, for some time also after its end; a kept one of another
+    process has it at the engine."""
+    pool: list[Handle | Container | Finished] = [*_handles(), *finished.runs()]
+    known = {one.name for one in pool}
+    connected: Engine | None = None
+    if not any(word in (one.name, one.id) for one in pool):
+        try:
+            connected = road.connect(door.host)
+            pool += [one for one in engine.containers(connected) if one.name not in known]
+        except EngineError:
+            if not matching(word, pool):
+                raise
+    # A run that goes on or was kept is meant rather than one that is over.
+    found = pick(word, pool, prefer=lambda one: not isinstance(one, Finished))
+    if isinstance(found, Finished):
+        return finished.chunks(found)
+    if not isinstance(found, engine.Container):
+        return list(found.chunks())
+    assert connected is not None  # noqa: S101  (it has told of this container)
+    return engine.logs(connected, found.name, tail=None if door.kind == "shell" else NOTEBOOK_TAIL)
 
 
 def _write(output: Iterable[tuple[str, bytes]], *, plain: bool) -> None:

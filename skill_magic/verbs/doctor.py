@@ -42,14 +42,16 @@ class Finding:
 
 def doctor(command: Command, door: Door) -> Answer:
     """Every finding, and exit code 1 where a run could not succeed."""
+    from ..views.words import count
+
     found = list(examine(door))
     rows = [(each.topic, SIGNS[each.status], sentences(each.text, each.fix)) for each in found]
     blocks: list[Block] = [Table(("what", "", "finding"), rows)]
     bad = [each for each in found if each.status == "bad"]
     blocks.append(
-        Text(f"{len(bad)} of these would keep a skill from running", good=False)
+        Text(f"{count(len(bad), 'problem')} to solve before skills can run", good=False)
         if bad
-        else Text("nothing is in the way of running skills", good=True)
+        else Text("ready to run skills", good=True)
     )
     return Answer(blocks, [asdict(each) for each in found], 1 if bad else 0)
 
@@ -101,7 +103,10 @@ def _front_end(door: Door) -> Iterator[Finding]:
     yield Finding("front end", "ok", f"{place}; {text}")
     if door.notebook and not versions["anywidget"]:
         yield Finding(
-            "panel", "warn", "anywidget is not installed, so runs are shown as text.", "pip install anywidget"
+            "panel",
+            "warn",
+            "anywidget is not installed, so runs are shown as text.",
+            "Install it: `pip install anywidget`.",
         )
 
 
@@ -217,7 +222,7 @@ def _safety(facts: Mapping[str, Any]) -> Iterator[Finding]:
     version = runc_version(str(commit.get("ID") or ""))
     if version is not None and runc_is_old(version):
         name = ".".join(map(str, version))
-        text = f"runc {name} has known ways out of a container (CVE-2025-31133 and others)."
+        text = f"runc {name} has known container-escape bugs (CVE-2025-31133 and others)."
         yield Finding("engine", "warn", text, "Update runc (containerd.io) to 1.2.8, 1.3.3 or later.")
 
 
@@ -240,7 +245,7 @@ def _gpu(engine: Engine) -> Iterator[Finding]:
     try:
         require_gpu(engine)
     except GpuUnavailable as error:
-        yield Finding("GPU", "note", f"none: {error.message}")
+        yield Finding("GPU", "note", f"none: {error.message.removeprefix('the skill wants a GPU, and ')}")
     else:
         yield Finding("GPU", "ok", "the engine can give GPUs to containers")
 
@@ -261,6 +266,9 @@ def _images(engine: Engine, host: Host) -> Iterator[Finding]:
 
 def _containers(engine: Engine) -> Iterator[Finding]:
     from ..engine import containers
+    from ..views.words import count
 
-    count = len(containers(engine))
-    yield Finding("containers", "ok", f"{count} of skill_magic {'exists' if count == 1 else 'exist'}")
+    number = len(containers(engine))
+    yield Finding(
+        "containers", "ok", count(number, "skill_magic container") if number else "no skill_magic containers"
+    )

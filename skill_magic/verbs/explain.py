@@ -25,7 +25,9 @@ def explain(command: Command, door: Door) -> Answer:
     from ..plan.dockerline import docker_run_line, docker_run_words
 
     if command.request is None:
-        raise CommandError("explain what?", f"{door.line('explain NAME -- ARGS')}")
+        raise CommandError(
+            "explain needs the name of a skill", f"write `{door.line('explain NAME -- ARGS')}`"
+        )
     decision = _decide(command.request, door)
     blocks: list[Block] = []
     line = None
@@ -41,7 +43,7 @@ def explain(command: Command, door: Door) -> Answer:
     blocks.append(Text(f"policy: {WORDS[decision.verdict]}", good=decision.verdict == "allow"))
     blocks.append(Findings(decision.violations))
     if decision.verdict == "trust":
-        blocks.append(Text(f"{door.line(f'trust {decision.name}')} shows what it asks for, and asks you."))
+        blocks.append(Text(f"`{door.line(f'trust {decision.name}')}` shows what it asks for, and asks you."))
     return Answer(blocks, as_data(decision, line), 0 if decision.verdict == "allow" else 1)
 
 

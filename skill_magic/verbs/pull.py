@@ -26,7 +26,7 @@ def pull(command: Command, door: Door) -> Answer:
     from ..errors import CommandError
 
     if not command.names:
-        raise CommandError("pull which skill?", door.line("pull NAME..."))
+        raise CommandError("pull needs the name of a skill", f"write `{door.line('pull NAME...')}`")
     # All are decided before the first is pulled, so that a fault in the last does not come after a long wait.
     decisions = []
     for name in command.names:

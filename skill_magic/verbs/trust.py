@@ -27,7 +27,7 @@ def trust(command: Command, door: Door) -> Answer:
     if command.options.all:
         return _revoke_all(command, door) if command.options.revoke else _all(command, door)
     if len(command.names) != 1:
-        raise CommandError("trust which skill?", door.line("trust NAME"))
+        raise CommandError("trust needs the name of a skill", f"write `{door.line('trust NAME')}`")
     decision = _decision(command, door)
     if decision.skill is None:
         decision.raise_for_verdict()
@@ -108,7 +108,7 @@ def _all(command: Command, door: Door) -> Answer:
     if not asking:
         words = "no skill of this project waits for your trust"
         if others:
-            blocks.append(Text(f"{door.line('check')} says why"))
+            blocks.append(Text(f"`{door.line('check')}` says why"))
         return Answer([Text(words, good=not others), *blocks], data, 1 if others else 0)
     images = any(each is not one for each, one in zip(decisions, before, strict=True))
     if not _agreed(asking, others, command, door, images=images):
@@ -187,13 +187,13 @@ def _nobody(decisions: Sequence[Decision], command: Command, door: Door) -> Exce
 
     words = "trust --all" if command.options.all else f"trust {decisions[0].name}"
     why = "--yes in a cell is the notebook's word" if command.options.yes else "nobody can be asked here"
-    hint = f"in a terminal: cd {shlex.quote(str(door.host.directory))} && skill {words}"
+    hint = f"in a terminal: `cd {shlex.quote(str(door.host.directory))} && skill {words}`"
     if command.options.yes and door.ask is not None:
-        hint = f"leave --yes out, and {door.line(words)} asks you; or {hint}"
+        hint = f"leave --yes out, and `{door.line(words)}` asks you; or {hint}"
     waits = "wait" if len(decisions) > 1 else "waits"
     message = f"{_said(decisions)} {waits} for a person's decision, and {why}"
     words = "skill check" if command.options.all else f"skill explain {decisions[0].name}"
-    details = f"each with its reason: {words}"
+    details = f"each with its reason: `{words}`"
     return untrusted(message, [(each.name, each.violations) for each in decisions], hint, details)
 
 

@@ -183,7 +183,7 @@ def _details(result: RunResult) -> str:
         return ""
     command = _cut(lines(result.command_line))
     return (
-        f'<details style="{_PART}"><summary style="{_SMALL}">as a docker run line</summary>'
+        f'<details style="{_PART}"><summary style="{_SMALL}">docker run command</summary>'
         f'<pre style="{_LINE};background:transparent">{markup(command)}</pre></details>'
     )
 

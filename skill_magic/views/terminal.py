@@ -174,7 +174,7 @@ def summary(result: RunResult) -> Text:
     line = Text.assemble(
         (f"{words.SYMBOLS[result.state]} ", "green" if result.ok else "red"),
         (label(result.skill), "bold"),
-        f" {words.state(result)} in {words.duration(result.duration)}",
+        f" {words.state(result)} in {words.run_time(result)}",
     )
     for part in words.in_short(result):
         line.append(" · ", "bright_black").append(part)

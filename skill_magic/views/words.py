@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 ROUTINE = re.compile(r"no `memory` is set: .*|\S+ lowered from .*, all this machine has")
 """Notes of nearly every run on a small machine: for the card and `explain`, not for each line of a shell."""
 
-TOO_SHORT = "too short to sample"
-"""Stands where a figure would: the run ended before its usage could be read even once."""
-
 SYMBOLS = {
     "finished": "✓",
     "failed": "✗",
@@ -251,13 +248,17 @@ def figures_now(usage: Usage) -> list[tuple[str, str]]:
     return found
 
 
+def run_time(result: RunResult) -> str:
+    """How long the tool ran; the engine may have noted its start only after a quick tool's end."""
+    return duration(result.duration) if result.duration else "a few ms"
+
+
 def figures(result: RunResult) -> list[tuple[str, str]]:
     """The figures of a run as (name, value), in the order every view shows them."""
-    # By the engine's clock, and of the tool alone. It may note the start only after a quick tool's end.
-    found = [("tool ran", duration(result.duration) if result.duration else "a few ms")]
+    # By the engine's clock, and of the tool alone.
+    found = [("run time", run_time(result))]
     if result.cpu_seconds is None or result.peak_memory is None:
-        found.append(("usage", TOO_SHORT))
-        return found
+        return found  # it ended before its usage could be read even once
     found.append(("CPU time", duration(result.cpu_seconds)))
     found.append(("peak memory", of_limit(result.peak_memory, result.memory_limit)))
     if result.network != "none" or result.network_in or result.network_out:
@@ -295,7 +296,7 @@ def made_files(result: RunResult, most: int = 3) -> str:
 def one_line(result: RunResult) -> str:
     """The result in a line: ``<RunResult ffmpeg finished, 3.2 s, peak memory 120 MiB, 1 file>``."""
     parts = [f"{label(result.skill)} {state(result)}"]
-    parts.append(f"{duration(result.duration)}")
+    parts.append(run_time(result))
     if result.peak_memory is not None:
         parts.append(f"peak memory {size(result.peak_memory)}")
     if result.files:

@@ -66,7 +66,7 @@ def test_a_page_loaded_anew_is_told_how_the_run_ended(notebook: Open, project: P
     page.save()
     page.page.reload()
     page.wait_for_kernel()
-    for words in ("python-runner: finished", "tool ran 10 s", "\n49"):
+    for words in ("python-runner: finished", "run time 10 s", "\n49"):
         expect(page.output(1)).to_contain_text(words, timeout=20_000)
     page.put(0, "print('another cell')")
     page.run(0)

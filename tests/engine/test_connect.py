@@ -66,7 +66,7 @@ def test_no_engine_was_found(host: Host, monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(EngineUnavailable) as caught:
         connect(dataclasses.replace(host, engine=None))
     assert caught.value.problem == "no-client"
-    assert "Install Docker" in caught.value.hint
+    assert "install Docker" in caught.value.hint
 
 
 def test_a_context_that_does_not_exist(host: Host) -> None:

@@ -191,7 +191,7 @@ class TestExitCodes:
         assert done.returncode == 124
         done = skill(folder, "python-runner", "--timeout", "1", "-c", "pass")
         assert done.returncode == 2
-        assert b"--timeout went to the tool; for skill write it first: skill --timeout" in done.stderr
+        assert b"--timeout went to the tool; for skill write it first: `skill --timeout" in done.stderr
 
     def test_an_unknown_skill_is_125(self, folder: Path) -> None:
         done = skill(folder, "ffmpg")

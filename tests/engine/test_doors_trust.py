@@ -87,7 +87,8 @@ class TestShell:
         check_page(page(child.before))
         child.sendline("y")
         shown = rest(child)
-        assert "granted to 2 skills: 500 open ports, 1 secret of yours, 1 network, 1,000 variables" in shown
+        granted = "granted to 2 skills: 500 open ports, 1 secret of yours, 1 network, 1,000 variables"
+        assert granted in " ".join(shown.split())  # in as many lines as the terminal is wide
         assert child.exitstatus == 0
         for name in ("many", "some"):
             assert skill(project, "explain", name).returncode == 0
@@ -147,8 +148,8 @@ class TestShell:
         assert len(lines) == 3
         assert lines[0].endswith(" more")
         assert lines[1:] == [
-            "hint: look at it and decide: skill trust many",
-            "each with its reason: skill explain many",
+            "hint: look at it and decide: `skill trust many`",
+            "each with its reason: `skill explain many`",
         ]
 
     @pytest.mark.parametrize("words", [["trust", "--all"], ["trust", "--all", "--json"]])
@@ -212,14 +213,18 @@ class TestNotebook:
     def test_a_cell_that_says_yes_is_no_person(self, kernel: Kernel) -> None:
         cell = kernel.run("%skill trust --all --yes", answers=("y",))
         assert cell.reply["ename"] == "PolicyError"
-        assert "leave --yes out, and %skill trust --all asks you" in cell.error
+        assert "leave --yes out, and `%skill trust --all` asks you" in cell.error
 
     def test_the_error_is_three_lines_that_say_each_command_once(self, kernel: Kernel) -> None:
         for name in ("many", "some"):
             lines = kernel.run(f"%skill {name} -- -c pass").error.splitlines()
+            assert max(map(len, lines)) <= 88
+            lines = (
+                "\n".join(lines).replace("\n  ", " ").splitlines()
+            )  # as they were before they were wrapped
             assert len(lines) == 3
             assert lines[0].startswith(f"PolicyError: {name} asks for more than its confinement: ")
             assert lines[1:] == [
-                f"hint: look at it and decide: %skill trust {name}",
-                f"each with its reason: %skill explain {name}",
+                f"hint: look at it and decide: `%skill trust {name}`",
+                f"each with its reason: `%skill explain {name}`",
             ]

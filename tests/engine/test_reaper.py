@@ -447,7 +447,7 @@ def test_names_that_fit_nothing_or_too_much(kernel: Callable[..., Kernel], engin
     kernel(), kernel()
     with pytest.raises(EngineError, match="no run"):
         room.find(engine, "no-such-run")
-    with pytest.raises(EngineError, match="more than one"):
+    with pytest.raises(EngineError, match="fits 2 runs"):
         room.find(engine, "skill-kernel-")
 
 

@@ -55,7 +55,7 @@ FORMS: dict[str, Callable[[list[Violation]], list[str]]] = {
 def test_fifty_and_a_count(form: str, number: int, left: str) -> None:
     lines = FORMS[form](faults(number))
     assert count(lines) == min(number, SHOWN)
-    said = [each for each in lines if "more: skill check --json lists all" in each]
+    said = [each for each in lines if "more: `skill check --json` lists all" in each]
     assert len(said) == (1 if left else 0)
     assert all(left in each for each in said)
     assert not left or len(lines) < 2 * SHOWN + 6
@@ -87,7 +87,7 @@ def test_an_error_with_a_hint_says_its_command_once() -> None:
         Violation("c", "f", "v", "r.", "Leave it out, or allow it: `skill trust t`.", "g") for _ in range(3)
     ]
     for words in (offered, [Violation("c", "f", "v", "r.", in_notebook(offered[0].fix), "g")] * 3):
-        lines = PolicyError("m", words, "look at it and decide: skill trust t").lines()
+        lines = PolicyError("m", words, "look at it and decide: `skill trust t`").lines()
         assert sum("skill trust" in each for each in lines) == 1
         assert sum("Leave it out." in each for each in lines) == 3
 
@@ -130,7 +130,7 @@ def test_check_shows_fifty_of_all_skills_together(host: Host) -> None:
     text = answer.text()
     assert text.count("[mount-missing]") == SHOWN
     assert answer.html().count("mount-missing") == SHOWN
-    assert "and 150 more: skill check --json lists all" in text
+    assert "and 150 more: `skill check --json` lists all" in text
     assert all(f"s{n}: faulty" in text for n in range(100))
     assert isinstance(answer.data, list)
     assert sum(len(each["violations"]) for each in answer.data) == 200
@@ -143,7 +143,7 @@ def test_check_shows_fifty_of_a_fault_that_all_share(host: Host) -> None:
     (host.directory / "skills.toml").write_text(body)
     text = checked(host).text()
     assert text.count("[manifest-unknown-key]") == SHOWN
-    assert "and 30 more: skill check --json lists all" in text
+    assert "and 30 more: `skill check --json` lists all" in text
     assert "all skills:" in text
 
 
@@ -288,11 +288,12 @@ def test_check_shows_why_a_skill_is_refused(host: Host, option: str) -> None:
 
 def test_the_command_that_lists_all_is_that_of_the_place() -> None:
     assert (
-        "and 10 more: %skill check --json lists all" in Findings(faults(60), "%skill check --json").as_text()
+        "and 10 more: `%skill check --json` lists all"
+        in Findings(faults(60), "%skill check --json").as_text()
     )
-    assert "and 10 more: %skill check --json lists all" in html.unescape(
+    assert "and 10 more: `%skill check --json` lists all" in html.unescape(
         Findings(faults(60), "%skill check --json").as_html()
     )
     error = SpecError("m", faults(60))
     error.listing = in_notebook(error.listing)
-    assert error.lines()[-1] == "  and 10 more: %skill check --json lists all"
+    assert error.lines()[-1] == "  and 10 more: `%skill check --json` lists all"

@@ -43,7 +43,7 @@ def test_help_is_on_stdout_where_it_was_asked_for(capsys: pytest.CaptureFixture[
     for words in (["--help"], ["-h"], ["help"]):
         assert cli.main(words) == 0
         shown = capsys.readouterr()
-        assert all(verb in shown.out for verb in VERBS)
+        assert all((f"\n  {verb} " in shown.out) == (not facts.reserved) for verb, facts in VERBS.items())
         assert shown.err == ""
     assert cli.main([]) == 2
     shown = capsys.readouterr()
@@ -108,8 +108,8 @@ def test_words_that_are_nearly_right(project: Path, capsys: pytest.CaptureFixtur
     for words, needle in (
         (["runn", "ffmpeg"], "did you mean the verb run?"),
         (["run", "ffmpeg -version"], "write ffmpeg -- -version"),
-        (["check", "good"], "good is a skill: skill explain good"),
-        (["check", "bad"], "bad is a skill: skill explain bad"),
+        (["check", "good"], "for the skill good there is `skill explain good`"),
+        (["check", "bad"], "for the skill bad there is `skill explain bad`"),
         (["map"], "not in this version"),
     ):
         assert cli.main(words) in (2, 125)

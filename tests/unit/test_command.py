@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skill_magic.command.grammar import USABLE, Door
 from skill_magic.command.parse import (
     OPTIONS,
     VERBS,
@@ -84,7 +85,6 @@ def run(skill: str, args: tuple[str, ...] | None, **options: Any) -> Command:
         (["trust", "x", "-y"], Command("trust", ("x",), options=Options(yes=True))),
         (["pull", "a", "b"], Command("pull", ("a", "b"))),
         (["stop", "r1", "r2"], Command("stop", ("r1", "r2"))),
-        (["lock"], Command("lock")),
         (["doctor", "--json"], Command("doctor", options=Options(json=True))),
     ],
 )
@@ -97,7 +97,7 @@ def test_grammar(words: list[str], command: Command) -> None:
     [
         (
             ["t", "--timeout", "1", "x"],
-            "--timeout went to the tool; for %skill write it first: %skill --timeout",
+            "--timeout went to the tool; for %skill write it first: `%skill --timeout SECONDS t …`",
         ),
         (["t", "x", "--no-raise"], "%skill --no-raise t …"),
         (["t", "x", "--memory=1g"], "%skill --memory=1g t …"),
@@ -106,6 +106,18 @@ def test_grammar(words: list[str], command: Command) -> None:
         (["t", "-m", "json.tool"], ""),
         (["t", "--", "--timeout", "1", "x"], ""),
         (["t", "--verbose"], ""),
+        (
+            ["t", "--memoy", "1g"],
+            "--memoy went to the tool; if --memory was meant, write `%skill --memory SIZE t …`",
+        ),
+        (["t", "--timout=5", "x"], "if --timeout was meant, write `%skill --timeout SECONDS t …`"),
+        (["t", "-", "-i", "a"], "- went to the tool; if -- was meant, write `%skill t -- …`"),
+        (["t", "—", "-i", "a"], "— went to the tool; if -- was meant, write `%skill t -- …`"),
+        (["t", "x", "-"], ""),
+        (["t", "--", "-"], ""),
+        (["t", "x", "--memoy", "1g"], ""),
+        (["t", "--output", "x"], ""),
+        (["t", "--", "--memoy", "1g"], ""),
     ],
 )
 def test_an_option_that_went_to_the_tool_is_told_should_the_tool_fail(words: list[str], hint: str) -> None:
@@ -124,90 +136,173 @@ def test_what_is_for_notebooks_alone_is_the_tools_in_a_shell() -> None:
 def test_the_help_says_where_options_stand() -> None:
     for text in (help_text(), help_text("cell")):
         assert "%%skill [options] NAME [-- ARGS...]" in text
-    assert "Without -- all words after NAME" in help_text()
+    assert "Without --, every word" in help_text()
 
 
-def test_explain_and_map_take_arguments_as_run_does() -> None:
+def test_explain_takes_arguments_as_run_does() -> None:
     explained = parse(["explain", "ffmpeg", "--json", "--", "-i", "a"])
     assert (explained.verb, explained.options.json) == ("explain", True)
     assert explained.request == Request("ffmpeg", ("-i", "a"), None, Options(json=True))
     # Nobody means a tool's option here: there is no other word.
     assert parse(["explain", "ffmpeg", "--json"]).options.json
     assert parse(["explain", "ffmpeg", "-i", "--json"]).request == Request("ffmpeg", ("-i", "--json"))
-    mapped = parse(["map", "ffmpeg", "a.mp4", "b.mp4", "--", "-i", "x"])
-    assert mapped.names == ("ffmpeg", "a.mp4", "b.mp4")
-    assert mapped.request == Request("ffmpeg", ("-i", "x"))
+
+
+SECONDS = "use a number of seconds, e.g. 60 or 1.5"
+SIZE = "use a whole number with b, k, m or g, e.g. 512m"
+CPUS = "use a number such as 0.5 or 2"
+OURS = "a tool's own options go after --; options of `docker run` go into the manifest, as extra_args"
 
 
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [
-        (["--", "x"], "no skill is named", "%skill [options] NAME -- ARGS"),
-        (["run"], "run needs a name", "%skill run NAME"),
-        (["--quiet"], "no skill is named", "NAME"),
-        (["t", "--network", "host", "--", "x"], "--network is no option of %skill", "belong in the manifest"),
-        (["--privileged", "t"], "--privileged is no option", "right of --"),
-        (["-v", "/:/host", "t", "--"], "-v is no option", "right of --"),
-        (["--tiemout", "3", "t"], "--tiemout is no option", "did you mean --timeout?"),
-        (["--time", "3", "t"], "--time is no option", "right of --"),
-        (["-qq", "t"], "-qq is no option", "right of --"),
-        (["t", "extra", "--", "x"], "'extra' stands between the skill's name and --", "t -- extra"),
-        (["--timeout"], "--timeout needs a value", "SECONDS"),
-        (["--timeout", "soon", "t"], "--timeout 'soon' cannot be read", "number of seconds"),
-        (["--timeout", "0", "t"], "--timeout '0' is out of range", "above 0"),
-        (["--timeout", "-1", "t"], "--timeout '-1' is out of range", "above 0"),
-        (["--timeout", "nan", "t"], "--timeout 'nan' cannot be read", "above 0"),
-        (["--timeout", "1e3", "t"], "--timeout '1e3' cannot be read", "above 0"),
-        (["--timeout", "9" * 400, "t"], "is out of range", "above 0"),
-        (["--timeout", "٣", "t"], "cannot be read", "above 0"),
-        (["--timeout=", "t"], "--timeout '' cannot be read", "above 0"),
-        (["--timeout", "1", "--timeout", "2", "t"], "--timeout is given twice", "keep one"),
-        (["--memory", "1.5g", "t"], "--memory '1.5g' cannot be read", "512m"),
-        (["--memory", "0", "t"], "--memory '0' is out of range", "512m"),
-        (["--memory", "1m", "t"], "--memory '1m' is out of range", "less than 6m"),
-        (["--cpus", "0", "t"], "--cpus '0' is out of range", "0.5"),
-        (["--cpus", "-1", "t"], "--cpus '-1' is out of range", "0.5"),
-        (["--cpus", "nan", "t"], "--cpus 'nan' cannot be read", "0.5"),
-        (["--pull", "sometimes", "t"], "--pull 'sometimes' cannot be read", "missing, never or always"),
-        (["--out", "a.b", "t"], "--out 'a.b' cannot be read", "name of a variable"),
-        (["--stdout", "-", "t"], "--stdout '-' cannot be read", "such as out.txt"),
-        (["--stdout", "", "t"], "--stdout '' cannot be read", "such as out.txt"),
-        (["--stdout", "o", "explain", "t"], "explain takes no --stdout", "explain --help"),
-        (["--out", "class", "t"], "--out 'class' cannot be read", "name of a variable"),
-        (["--manifest", "", "t"], "--manifest '' cannot be read", "path of a manifest"),
-        (["--quiet=yes", "t"], "--quiet takes no value", "--quiet alone"),
-        (["--raw", "--expand", "t"], "contradict", "keep one"),
-        (["--keep", "t"], "--keep goes with --bg", "foreground"),
-        (["list", "x"], "list does not take 'x'", "%skill list"),
-        (["list", "--", "x"], "list takes no --", "%skill list"),
-        (["list", "--timeout", "3"], "list takes no --timeout", "%skill list --help"),
-        (["t", "--json", "--", "x"], "run takes no --json", "%skill run --help"),
-        (["info"], "info needs a name", "%skill info NAME"),
-        (["map"], "map is not in this version", "%skill --help"),
-        (["report", "a", "b"], "report is not in this version", "%skill --help"),
-        (["info", "a", "b"], "info does not take 'b'", "%skill info NAME"),
-        (["check", "a", "b"], "check does not take 'b'", "%skill check [PATH]"),
-        ([""], "empty name", "%skill run NAME"),
+        (["--", "x"], "no skill is named", "write `%skill [options] NAME -- ARGS...`"),
+        (["--quiet"], "no skill is named", "write `%skill [options] NAME -- ARGS...`"),
+        (
+            ["run"],
+            "run needs the name of a skill",
+            "write `%skill run NAME [-- ARGS...]`; `%skill list` lists them",
+        ),
+        (["info"], "info needs the name of a skill", "write `%skill info NAME`; `%skill list` lists them"),
+        (["pull"], "pull needs the name of a skill", "write `%skill pull NAME...`; `%skill list` lists them"),
+        (["stop"], "stop needs the name of a run", "write `%skill stop RUN...`; `%skill ps` lists them"),
+        (["logs"], "logs needs the name of a run", "write `%skill logs RUN`; `%skill ps` lists them"),
+        # What is near is looked for among the options that would do here.
+        (["--memoy", "1g", "t"], "unknown option --memoy. Did you mean --memory?", ""),
+        (["t", "--tiemout", "3", "--", "x"], "unknown option --tiemout. Did you mean --timeout?", ""),
+        (["list", "--jsno"], "unknown option --jsno. Did you mean --json?", ""),
+        (["--jsno", "list"], "unknown option --jsno. Did you mean --json?", ""),
+        (["trust", "--al"], "unknown option --al. Did you mean --all?", ""),
+        (["list", "--memoy"], "unknown option --memoy", "`%skill list --help` lists its options"),
+        (["--jsno", "t"], "unknown option --jsno", OURS),
+        (["--no-stdn", "t"], "unknown option --no-stdn", OURS),  # one for a shell
+        (["t", "--network", "host", "--", "x"], "unknown option --network", OURS),
+        (["--privileged", "t"], "unknown option --privileged", OURS),
+        (["-v", "/:/host", "t", "--"], "unknown option -v", OURS),
+        (["--time", "3", "t"], "unknown option --time. Did you mean --timeout?", ""),
+        (["-qq", "t"], "unknown option -qq", OURS),
+        (
+            ["t", "extra", "--", "x"],
+            "'extra' stands between the skill's name and --",
+            "the tool's words go after --: `%skill t -- extra …`",
+        ),
+        (
+            ["explan", "t", "--", "x"],
+            "'t' stands between the skill's name and --",
+            "did you mean the verb explain? Otherwise the tool's words go after --: `%skill explan -- t …`",
+        ),
+        (
+            ["--timeout"],
+            "--timeout needs a value",
+            "write --timeout SECONDS: end the run after that time",
+        ),
+        (["--timeout", "soon", "t"], "--timeout 'soon' is not a number of seconds", SECONDS),
+        (["--timeout", "nan", "t"], "--timeout 'nan' is not a number of seconds", SECONDS),
+        (["--timeout", "1e3", "t"], "--timeout '1e3' is not a number of seconds", SECONDS),
+        (["--timeout", "٣", "t"], "--timeout '٣' is not a number of seconds", SECONDS),
+        (["--timeout=", "t"], "--timeout '' is not a number of seconds", SECONDS),
+        (["--timeout", "0", "t"], "--timeout '0' is out of range: it must be above 0", SECONDS),
+        (["--timeout", "-1", "t"], "--timeout '-1' is out of range: it must be above 0", SECONDS),
+        (
+            ["--timeout", "9" * 400, "t"],
+            f"--timeout '{'9' * 400}' is out of range: nobody waits that long",
+            SECONDS,
+        ),
+        (["--timeout", "1", "--timeout", "2", "t"], "--timeout is given twice", "keep one of the two"),
+        (["--memory", "12x", "t"], "--memory '12x' is not a size", SIZE),
+        (["--memory", "1.5g", "t"], "--memory '1.5g' is not a size", SIZE),
+        (["--memory", "0", "t"], "--memory '0' is out of range: it is too small", SIZE),
+        (
+            ["--memory", "1m", "t"],
+            "--memory '1m' is out of range: the engine gives no container less than 6m",
+            SIZE,
+        ),
+        (
+            ["--cpus", "0", "t"],
+            "--cpus '0' is out of range: the engine takes 0.01 and more, up to what the machine has",
+            CPUS,
+        ),
+        (["--cpus", "-1", "t"], "--cpus '-1' is out of range: it is too small", CPUS),
+        (["--cpus", "nan", "t"], "--cpus 'nan' is not a number of CPUs", CPUS),
+        (["--pull", "nevr", "t"], "--pull 'nevr' is not missing, never or always", "did you mean never?"),
+        (["--pull", "soon", "t"], "--pull 'soon' is not missing, never or always", "use one of the three"),
+        (
+            ["--out", "a.b", "t"],
+            "--out 'a.b' is not the name of a variable",
+            "use letters, digits and _, e.g. --out result",
+        ),
+        (
+            ["--out", "class", "t"],
+            "--out 'class' is not the name of a variable",
+            "use letters, digits and _, e.g. --out result",
+        ),
+        (
+            ["--manifest", "", "t"],
+            "--manifest '' is not the path of a manifest",
+            "name a skills.toml, or a directory that has one",
+        ),
+        (["--quiet=yes", "t"], "--quiet takes no value", "write --quiet alone"),
+        (["--raw", "--expand", "t"], "--raw and --expand contradict each other", "keep one of the two"),
+        (["--keep", "t"], "--keep goes with --bg", "a run in the foreground ends with its cell"),
+        (["list", "x"], "list does not take 'x'", "write `%skill list`"),
+        (["list", "--", "x"], "list takes no --", "write `%skill list`"),
+        (
+            ["list", "--timeout", "3"],
+            "list has no option --timeout",
+            "`%skill list --help` lists its options",
+        ),
+        (["t", "--json", "--", "x"], "run has no option --json", "`%skill run --help` lists its options"),
+        (["map"], "map is not in this version", "`%skill --help` lists the verbs"),
+        (["map", "t", "a", "--", "x"], "map is not in this version", "`%skill --help` lists the verbs"),
+        (["lock", "--help"], "lock is not in this version", "`%skill --help` lists the verbs"),
+        (["report", "a", "b"], "report is not in this version", "`%skill --help` lists the verbs"),
+        (["info", "a", "b"], "info does not take 'b'", "write `%skill info NAME`"),
+        (["check", "a", "b"], "check does not take 'b'", "write `%skill check [PATH]`"),
+        (
+            ["trust"],
+            "trust needs the name of a skill, or --all",
+            "write `%skill trust NAME` or `%skill trust --all`",
+        ),
+        (
+            ["trust", "x", "--all"],
+            "trust --all takes no name",
+            "write `%skill trust NAME` or `%skill trust --all`",
+        ),
+        ([""], "run was given an empty name", "write `%skill run NAME [-- ARGS...]`"),
+        (["--no-stdin", "t"], "--no-stdin is for a shell", "the body of a %%skill cell is the tool's input"),
+        (["-i", "t"], "--interactive is for a shell", "the body of a %%skill cell is the tool's input"),
     ],
 )
 def test_bad_words_get_an_error_with_the_way_out(words: list[str], message: str, hint: str) -> None:
     with pytest.raises(CommandError) as caught:
         parse(words)
-    assert message in caught.value.message
-    assert hint in caught.value.hint
+    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
-@pytest.mark.parametrize("words", [["--out", "r", "t"], ["--bg", "t"], ["--raw", "t"], ["--expand", "t"]])
-def test_what_is_for_notebooks_is_refused_in_a_shell(words: list[str]) -> None:
-    parse(words, door="magic")
-    with pytest.raises(CommandError, match="is for notebooks"):
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--out", "r", "t"], "leave it out in a shell, and redirect the output: > FILE"),
+        (["--bg", "t"], "leave it out in a shell, which has & for it"),
+        (["run", "--raw", "t"], "leave it out in a shell, where {name} is left as it is"),
+        (["t", "--expand", "--"], "leave it out in a shell, which fills in its own variables"),
+        (["--keep", "t"], "leave it out in a shell"),
+    ],
+)
+def test_what_is_for_notebooks_is_refused_in_a_shell(words: list[str], hint: str) -> None:
+    parse([*words[:1], "--bg", *words[1:]] if words[0] == "--keep" else words, door="magic")
+    with pytest.raises(CommandError, match=r"^--\w+ is for a notebook$") as caught:
         parse(words, door="shell")
+    assert caught.value.hint == hint
 
 
 def test_a_shell_is_told_of_skill_without_the_percent_sign() -> None:
     with pytest.raises(CommandError) as caught:
         parse(["info"], door="shell")
-    assert caught.value.hint == "skill info NAME"
+    assert caught.value.hint == "write `skill info NAME`; `skill list` lists them"
+    with pytest.raises(CommandError, match=r"^unknown option --expnd$"):  # one for notebooks is not near
+        parse(["--expnd", "t"], door="shell")
 
 
 @pytest.mark.parametrize(
@@ -294,19 +389,28 @@ def test_every_option_has_a_field_and_every_field_an_option() -> None:
         assert set(option.verbs) <= set(VERBS)
 
 
-def test_the_help_names_every_verb_and_option() -> None:
-    text = help_text(None)
-    for word in (*VERBS, *(option.long for option in OPTIONS.values())):
-        assert word in text
-    assert max(map(len, text.splitlines())) <= 100
-    assert help_text("nonsense") == text
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_help_on_a_verb_names_its_options_and_no_others(verb: str) -> None:
-    words = {word.strip(",") for line in help_text(verb).splitlines() for word in line.split()}
+@pytest.mark.parametrize("door", ["magic", "shell"])
+def test_the_help_names_every_verb_and_option_that_there_is_here(door: Door) -> None:
+    text = help_text(None, door)
+    words = {word.strip(",") for line in text.splitlines() for word in line.split()}
+    heads = {line.split()[0] for line in text.splitlines() if line.startswith("  ")}
     for option in OPTIONS.values():
-        assert (option.long in words) == (option.long in option_names(verb)), option.long
+        assert (option.long in words) == (door in option.doors), option.long
+    for verb, facts in VERBS.items():
+        assert (verb in heads) == (not facts.reserved), verb
+    assert text.startswith("%skill " if door == "magic" else "skill ")
+    assert ("%" in text) == (door == "magic")
+    assert max(map(len, text.splitlines())) <= 88
+    assert help_text("nonsense", door) == text
+
+
+@pytest.mark.parametrize("door", ["magic", "shell"])
+@pytest.mark.parametrize("verb", USABLE)
+def test_the_help_on_a_verb_names_its_options_and_no_others(verb: str, door: Door) -> None:
+    words = {word.strip(",") for line in help_text(verb, door).splitlines() for word in line.split()}
+    for option in OPTIONS.values():
+        assert (option.long in words) == option.fits(verb, door), option.long
+        assert (option.long in words) == (option.long in option_names(verb, door)), option.long
     assert verb in words
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skill_magic.command.parse import cell_arguments, interpolate, split
+from skill_magic.command.parse import cell_arguments, fill_in, interpolate, split
 from skill_magic.errors import CommandError
 
 
@@ -267,6 +267,27 @@ def test_what_cannot_be_filled_in_is_named(word: str, message: str) -> None:
         interpolate([word], NAMES)
     assert caught.value.message == message
     assert caught.value.hint
+
+
+def test_a_script_has_no_words_so_containers_are_written_as_python_shows_them() -> None:
+    names = {**NAMES, "shape": (3, 4), "none": None, "bad": [Unshown()]}
+    text = fill_in("a = {files}\nb = {shape}; c = {d[deep]}; d = {none}; {name}; {{x}}", names)
+    assert text == (
+        f"a = {NAMES['files']}\nb = (3, 4); c = {NAMES['d']['deep']}; d = None; in put.mp4; {{x}}"
+    )
+    with pytest.raises(CommandError) as caught:
+        fill_in("x = {naughty.call}", names)
+    assert caught.value.message == "{naughty.call} is a method, not a text"
+    assert caught.value.hint == "turn it into a text first, e.g. with str()"
+    with pytest.raises(CommandError, match=r"^{bad}: the list cannot be shown \(RuntimeError\)$"):
+        fill_in("{bad}", names)
+    with pytest.raises(CommandError, match=r"^{shape} is a tuple inside a word$"):
+        interpolate(["-i={shape}"], names)
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise RuntimeError
 
 
 def test_words_stay_in_order_and_a_list_of_lists_is_refused() -> None:

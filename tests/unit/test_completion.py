@@ -188,7 +188,7 @@ def test_a_name_that_is_not_seen_as_it_is_is_not_offered(tmp_path: Path, name: s
 def test_nor_is_a_skill_or_a_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = complete("%skill run ", lambda: ["good", name], lambda: Path("/nowhere"))
     assert found == (["good"], "")
-    monkeypatch.setattr(completion, "_runs", lambda: ["skill-a", name])
+    monkeypatch.setattr(completion, "_runs", lambda verb: ["skill-a", name])
     assert words("%skill stop ") == ["skill-a"]
 
 

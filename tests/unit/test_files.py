@@ -99,6 +99,12 @@ def test_missing_and_too_large(tmp_path: Path) -> None:
     assert read_result(tmp_path, "f", 5) == b"12345"
 
 
+LINK = (
+    "this run made links that lead out of the directory: link → /etc/passwd; what reads or writes them here "
+    "reads or writes there"
+)
+
+
 def test_files_made_and_changed_are_found(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("1")
     (tmp_path / "same").write_text("1")
@@ -118,7 +124,7 @@ def test_files_made_and_changed_are_found(tmp_path: Path) -> None:
             FileChange("e/f/deep", "created", 4, tmp_path),
             FileChange("old", "changed", 2, tmp_path),
         ),
-        (),
+        (LINK,),
     )
 
 

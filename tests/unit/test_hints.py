@@ -123,8 +123,9 @@ def test_the_bundled_skill_has_no_such_note(project: Path) -> None:
 
 def test_the_figures_say_whose_time_it_is() -> None:
     short = RunResult("tool", (), "i", "finished", 0, 0.04, 0.0)
-    assert words.figures(short)[0] == ("tool ran", "40 ms")
-    assert words.figures(dataclasses.replace(short, duration=0.0))[0] == ("tool ran", "a few ms")
+    assert words.figures(short)[0] == ("run time", "40 ms")
+    assert words.figures(dataclasses.replace(short, duration=0.0))[0] == ("run time", "a few ms")
+    assert "a few ms" in words.one_line(dataclasses.replace(short, duration=0.0))
 
 
 def test_options_of_ours_that_went_to_the_tool() -> None:

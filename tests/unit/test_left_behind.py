@@ -447,7 +447,9 @@ def test_a_link_of_a_librarys_name_may_be_a_package(host: Host, name: str) -> No
     "name",
     [
         "matplotlibrc", "sub/matplotlibrc", ".jupytext.py", "nbgrader_config.py", "gunicorn.conf.py", "karma.conf.js",
-        "evil-1.0.dist-info", "evil.egg-info", "mine.dist-info/entry_points.txt", "_extensions", ".terraform",
+        "lefthook-local.yml", "compose.override.yaml", "docker-compose.override.yml", ".pylintrc.toml", ".eslintrc.py",
+        "analysis.Rproj", ".iex.exs", "evil-1.0.dist-info", "evil.egg-info",
+        "mine.dist-info/entry_points.txt", "_extensions", ".terraform",
     ],
 )  # fmt: skip
 def test_settings_that_are_code_are_told(host: Host, name: str) -> None:

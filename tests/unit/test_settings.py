@@ -75,7 +75,7 @@ NARROWER: list[tuple[str, str, str, Any]] = [
     ("allow_home_project = true", "", "allow_home_project", True),
     ("allow_home_project = false", "allow_home_project = true", "allow_home_project", False),
     ("allow_home_project = true", "allow_home_project = false", "allow_home_project", False),
-    ('forbid_grants = ["a"]', 'forbid_grants = ["b"]', "forbid_grants", frozenset({"a", "b"})),
+    ('forbid_grants = ["uid0"]', 'forbid_grants = ["gid0"]', "forbid_grants", frozenset({"uid0", "gid0"})),
 ]
 
 
@@ -224,3 +224,46 @@ def test_no_file_in_a_configuration_directory_of_the_project(host: Host) -> None
     assert settings.load(inside) == Settings()
     write(inside.config_dir, "")
     assert fault(inside)[0] == "settings-unsafe"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "uid0",
+        "uid*",
+        "*",
+        "mount:*",
+        "mount:rw:*",
+        "m*",
+        "*:rw:*",
+        "env:HF_TOKEN",
+        "network:b?",
+        "[gu]id0",
+        "gid:4",
+        "shm-size:*",
+    ],
+)
+def test_a_pattern_of_grants_that_fits_some_is_taken(host: Host, pattern: str) -> None:
+    write(host.config_dir, f'forbid_grants = ["{pattern}"]\n')
+    assert settings.load(host).forbid_grants == {pattern}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fix"),
+    [
+        ("uid-0", "Did you mean uid0?"),
+        ("mount-rw:*", "Did you mean mount:rw:*?"),
+        ("mounts:*", "Did you mean mount:*?"),
+        ("netwrk:bridge", "Did you mean network:*?"),
+        ("uid0x", "Did you mean uid0?"),
+        ("xyz", "SECURITY.md lists the grants."),
+        ("MOUNT:*", "Did you mean mount:*?"),
+    ],
+)
+def test_a_pattern_of_grants_that_fits_none_is_a_fault(host: Host, pattern: str, fix: str) -> None:
+    write(host.config_dir, f'forbid_grants = ["uid0", "{pattern}"]\n')
+    with pytest.raises(SpecError) as caught:
+        settings.load(host)
+    (found,) = caught.value.violations
+    assert (found.code, found.said) == ("settings-value", f"forbid_grants = '{pattern}'")
+    assert (found.reason, found.fix) == ("No grant has such a name.", fix)

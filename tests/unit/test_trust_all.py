@@ -320,12 +320,12 @@ def test_the_words_are_known(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("trust", "needs a name, or --all"),
+        ("trust", "needs the name of a skill, or --all"),
         ("trust --all x", "takes no name"),
         ("trust x --all", "takes no name"),
         ("trust x y", "does not take"),
-        ("check --all", "takes no --all"),
-        ("run --all x", "takes no --all"),
+        ("check --all", "has no option --all"),
+        ("run --all x", "has no option --all"),
         ("trust --all=x", "takes no value"),
     ],
 )
@@ -350,8 +350,8 @@ def test_it_is_three_lines_that_say_each_command_once(host: Host) -> None:
             "PolicyError: both asks for more than its confinement: the network db [network-name]; an image from "
             "registry.example [image-registry]"
         ),
-        "hint: look at it and decide: skill trust both",
-        "each with its reason: skill explain both",
+        "hint: look at it and decide: `skill trust both`",
+        "each with its reason: `skill explain both`",
     ]
     assert len(error.violations) == 2
     assert all("skill trust both" in each.fix for each in error.violations)
@@ -371,7 +371,7 @@ def test_what_an_image_asks_for_is_three_lines_too(host: Host) -> None:
         "reads on the host [gpu-loader]"
     )
     assert rest == [
-        "hint: look at it and decide: skill trust t",
+        "hint: look at it and decide: `skill trust t`",
         (
             "Root in the container can leave setuid-root files in a folder of the host. Leave user out to run as "
             "yourself. Grants are explained in SECURITY.md."
