@@ -101,11 +101,14 @@ def go(engine: Engine, host: Host, make_spec: Callable[..., RunSpec]) -> Callabl
 def clean() -> Iterator[None]:
     """After the whole session: no container, volume or network that these tests made is left.
 
-    Containers of other processes that are alive (somebody uses the same engine meanwhile) are theirs.
+    Containers of other processes that are alive (somebody uses the same engine meanwhile) are theirs. Where tests run
+    in several processes, another one has volumes and networks of its own at any time: then ``scripts/test`` looks.
     """
     engine = connect(discover())
     before = _left(engine)
     yield
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
     until = time.monotonic() + 10
     while (left := _left(engine) - before) and time.monotonic() < until:
         time.sleep(0.2)

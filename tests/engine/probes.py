@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 import pytest
 
 import skill_magic
+from skill_magic.host import discover
+from skill_magic.mounts.text import volume_name
 from skill_magic.result import RunResult
 
 from . import people
@@ -227,6 +230,22 @@ def drop(image: str) -> None:
 
 def volumes() -> set[str]:
     return set(docker("volume", "ls", "-q").split())
+
+
+def left_volumes(before: set[str]) -> set[str]:
+    """Volumes that are new and stay. Tests beside this one have some of their own for as long as they run."""
+    left = volumes() - before
+    until = time.monotonic() + 60
+    while left and time.monotonic() < until:
+        time.sleep(0.2)
+        left &= volumes()
+    return left
+
+
+def named_volumes(directory: Path) -> set[str]:
+    """The named volumes of the project in that directory."""
+    prefix = volume_name("", dataclasses.replace(discover(directory), directory=directory.resolve()))
+    return {name for name in volumes() if name.startswith(prefix)}
 
 
 def inspect(container: str) -> dict[str, Any]:

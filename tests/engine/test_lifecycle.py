@@ -18,6 +18,8 @@ from skill_magic.events import Finished, Output, Started
 from skill_magic.host import Host
 from skill_magic.spec import Limits
 
+from .probes import left_volumes, volumes
+
 pytestmark = pytest.mark.engine
 
 MIB = 1 << 20
@@ -200,7 +202,7 @@ def test_a_refused_create_is_the_engines_own_words(go: Callable[..., Any], engin
 def test_anonymous_volumes_go_with_the_container(go: Callable[..., Any], engine: Engine) -> None:
     from skill_magic.spec import Mount
 
-    before = {volume["Name"] for volume in engine.api.volumes()["Volumes"] or ()}
+    before = volumes()
     outcome = go("sh", "-c", "echo x > /data/f; ls /data", mounts=(Mount("volume", "/data"),))
     assert outcome.stdout == b"f\n"
-    assert {volume["Name"] for volume in engine.api.volumes()["Volumes"] or ()} - before == set()
+    assert left_volumes(before) == set()

@@ -15,7 +15,7 @@ import pytest
 
 import skill_magic
 
-from .probes import PYTHON, UID, Person, Project, codes, commit, docker, drop, granted, volumes
+from .probes import PYTHON, UID, Person, Project, codes, commit, docker, drop, granted, named_volumes
 
 pytestmark = pytest.mark.engine
 
@@ -86,8 +86,6 @@ def test_nothing_is_laundered_through_the_directory_or_a_volume(
                 each[named] = each[named].replace("]", f', "{extra}"]')
     two_skills(person, *both)
     secret = {"AWS_SECRET_ACCESS_KEY": CANARY}
-    before = volumes()
-
     first = person.skill("read", "--", "-c", TAKE.format(place=place), **secret)
     assert (first.returncode, first.stdout) == (125, "")
     assert ("env-host" in first.stderr) is ("AWS" in lines[0])
@@ -105,7 +103,7 @@ def test_nothing_is_laundered_through_the_directory_or_a_volume(
     assert "No such file" in sent.stderr
     assert not (person.home / "project/.c").exists()
     if way == "volume":
-        made = volumes() - before
+        made = named_volumes(person.home / "project")
         assert len(made) == 1
         docker("volume", "rm", *made)
 
@@ -285,7 +283,6 @@ FAILS = [
 def test_what_the_engine_says_of_a_failure_tells_no_value(
     project: Project, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    before = volumes()
     monkeypatch.setenv("API_TOKEN", CANARY)
     monkeypatch.setenv("ORDINARY", CANARY)
     (project.path / "d").mkdir()
@@ -306,7 +303,7 @@ def test_what_the_engine_says_of_a_failure_tells_no_value(
     for text in [*error.lines(), *chain, done.stdout, done.stderr]:
         assert CANARY not in text
     assert not any(CANARY in path.name for path in project.path.parent.rglob("*"))
-    for name in volumes() - before:
+    for name in named_volumes(project.path):
         docker("volume", "rm", name)
 
 
