@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
-KEEP_RUNS = 20
+KEEP_RUNS = 1000
 KEEP_DAYS = 7
 KEEP_BYTES = 1024**3
-"""Retention of logs: so many runs, so old, so large together. A log being written is never removed; it ends where the
-logs together would be larger."""
+"""Retention of logs: so many runs, so old, so large together. A loop over many files keeps all that it can hold. A log
+being written is never removed; it ends where the logs together would be larger."""
 
 WINDOW = 8 * 1024**2
 """Bytes that a log grows before its writer asks for room again."""

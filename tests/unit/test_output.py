@@ -203,7 +203,7 @@ def test_old_logs_are_removed(tmp_path: Path) -> None:
 
 
 def test_many_logs_are_removed_oldest_first(tmp_path: Path) -> None:
-    runs = [a_run(tmp_path, str(number), age=number) for number in range(25)]
+    runs = [a_run(tmp_path, str(number), age=number) for number in range(logs.KEEP_RUNS + 5)]
     logs.prune(tmp_path, now=1e9)
     assert [run.exists() for run in runs] == [True] * (logs.KEEP_RUNS - 1) + [False] * 6
 
