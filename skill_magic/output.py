@@ -65,7 +65,7 @@ class Saved:
         except OSError as error:
             raise SkillError(
                 f"the log of this run cannot be read: {self.path}: {error.strerror}",
-                f"logs are kept for {KEEP_DAYS} days, the newest {KEEP_RUNS:,} of them, {KEEP_BYTES >> 30} GiB at most; "
+                f"logs are kept for {KEEP_DAYS} days, {KEEP_RUNS:,} of them, {KEEP_BYTES >> 30} GiB at most; "
                 "`--stdout FILE` keeps what a tool writes",
             ) from None
 
