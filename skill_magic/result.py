@@ -221,7 +221,7 @@ class Recorder:
         return self._result
 
     def _make(self) -> RunResult:
-        from .views import hints
+        from .views import hints, refused_commands
 
         spec = self._spec
         began = self._started.time if self._started else self._created
@@ -268,6 +268,7 @@ class Recorder:
                     [
                         *notes,  # first, for a card ends after some
                         *([unwritten] if unwritten and tolerated else []),
+                        *filter(None, [refused_commands.note(spec, end, output)]),
                         *hints.on_success(spec, end, shown, self._habits, self._host),
                         *self._planted(),
                         *self._notes,

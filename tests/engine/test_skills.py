@@ -282,6 +282,12 @@ class TestRedis:
     def test_commands_on_stdin(self, folder: Path, redis: Server) -> None:
         result = skill_magic.run("redis", ["-h", redis.address], stdin="SET n 41\nINCR n\nGET n\n")
         assert result.stdout == "OK\n42\n42\n"
+        assert result.notes == ()
+
+    def test_commands_on_stdin_that_the_server_refuses_are_told(self, folder: Path, redis: Server) -> None:
+        result = skill_magic.run("redis", ["-h", redis.address], stdin="SET n 1\nNONSENSE\nLPUSH n 2\n")
+        assert result.notes[0].startswith("redis-cli ends with 0")
+        assert "2 were refused: ERR unknown command 'NONSENSE'" in result.notes[0]
 
 
 def test_nothing_needs_a_grant(folder: Path) -> None:
