@@ -176,6 +176,9 @@ class _Tap:
     def finish(self, result: RunResult) -> None:
         self._view.finish(result)
 
+    def tolerated(self, result: RunResult) -> None:
+        self._view.tolerated(result)
+
     def error(self, error: BaseException) -> None:
         self._view.error(error)
 

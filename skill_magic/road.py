@@ -99,7 +99,10 @@ def execute(request: Request, host: Host, view: View) -> RunResult:
         from .views import words
 
         raise words.interrupt(result)
-    return settle(result, request, printed=printed)
+    settle(result, request, printed=printed)
+    if not result.ok:
+        view.tolerated(result)
+    return result
 
 
 def stdout_file(request: Request, spec: RunSpec, host: Host) -> StdoutFile | None:

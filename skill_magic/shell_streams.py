@@ -25,6 +25,7 @@ class Descriptor(io.RawIOBase):
         super().__init__()
         self._number = number
         self.error: OSError | None = None
+        self._unread = False
 
     def writable(self) -> bool:
         """It is for writing."""
@@ -41,14 +42,18 @@ class Descriptor(io.RawIOBase):
         return self._number is not None and os.isatty(self._number)
 
     def write(self, data: Any, /) -> int:
-        """Write some of ``data``, or drop all of it. Raises BrokenPipeError where nobody reads any more."""
+        """Write some of ``data``, or drop all of it. Raises BrokenPipeError where nobody reads any more, once: Python
+        tries again at its exit, and would end with a code of its own."""
         size = len(memoryview(data).cast("B"))
-        if self.error is None and size:
+        if self.error is None and not self._unread and size:
             try:
                 if self._number is None:
                     raise OSError(errno.EBADF, "it is closed")
                 return os.write(self._number, data)
-            except (BrokenPipeError, InterruptedError, BlockingIOError):
+            except BrokenPipeError:
+                self._unread = True
+                raise
+            except (InterruptedError, BlockingIOError):
                 raise
             except OSError as error:
                 self.error = error

@@ -152,9 +152,10 @@ def _expanded(words: Sequence[str], at: int, word: str, door: Door) -> Iterator[
     elif variable := _VARIABLE.fullmatch(word):
         name = variable["a"] or variable["b"]
         yield _made("variable", word, door, name, sure=True, needs="variable")
-    elif door != "shell" and _PATTERN.fullmatch(word):  # a shell puts names in its place where there are any
+    elif _PATTERN.fullmatch(word):
         option = at > 0 and words[at - 1].startswith("-")
-        yield _made("pattern", word, door, sure=not option, needs="matches")
+        # A shell puts names in its place where there are any: what is still here was quoted, or fits no file.
+        yield _made("pattern", word, door, sure=not option and door != "shell", needs="matches")
 
 
 def _redirected(sign: str, word: str, file: str, door: Door, *, sure: bool) -> Habit:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["opened"]
 
 
+LOOK = "skill-look-"
+"""How the names of such containers begin: they are no runs."""
+
+
 @contextlib.contextmanager
 def opened(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> Iterator[str]:
     """The id of such a container, which is gone afterwards.
@@ -28,7 +32,7 @@ def opened(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> Iter
     """
     here = session.current()
     here.protect(engine)
-    name = f"skill-look-{uuid.uuid4().hex[:8]}"
+    name = f"{LOOK}{uuid.uuid4().hex[:8]}"
     body = {
         "Image": facts.id,
         "Entrypoint": ["true"],

@@ -9,7 +9,9 @@ import posixpath
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from ..host import Host
 from ..policy.paths import resolve
 from ..policy.protected import below
 from ..policy.protected_later import MOST_HOOKS
@@ -23,8 +25,35 @@ MOST_BYTES = 1 << 20
 MOST_WORDS = 20
 """Words of a value that may name a program."""
 
-PERSONAL = (".gitconfig", ".config/git/config")
-"""The person's own settings of git, in the home directory."""
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of git that a person has for all repositories: files of them, and keys with values from variables.
+
+    What they name is relative to each repository.
+    """
+
+    files: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+def personal(host: Host) -> Settings:
+    """Those of the caller, by the rules of git-config(1)."""
+    variables = host.environment
+    own = variables.get("XDG_CONFIG_HOME") or os.path.join(host.home, ".config")
+    files = [
+        variables.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig",
+        *([variables["GIT_CONFIG_GLOBAL"]] if variables.get("GIT_CONFIG_GLOBAL") else ()),
+        os.path.join(host.home, ".gitconfig"),
+        os.path.join(own, "git/config"),
+    ]
+    pairs = []
+    for number in range(MOST_SETTINGS):
+        if (key := variables.get(f"GIT_CONFIG_KEY_{number}")) is None:
+            break
+        pairs.append((key.rpartition(".")[2].lower(), variables.get(f"GIT_CONFIG_VALUE_{number}", "")))
+    return Settings(tuple(files), tuple(pairs))
+
 
 MOST_SETTINGS = 64
 """Files of settings of one repository."""
@@ -35,44 +64,48 @@ class TooManyError(Exception):
 
 
 _SECTION = re.compile(r"\[[^\]]*\]")
-_QUOTED = re.compile(r'"([^"]*)"')
+_WORDS = re.compile(r"[\s\"';&|()<>`$={}!,]+")
+"""What stands between the words of a command."""
 
 
-def git_directories(root: str, home: str) -> Iterator[str]:
+def git_directories(root: str, own: Settings) -> Iterator[str]:
     """What git reads and runs for the repository in ``root`` and its submodules.
 
     :raises TooManyError: as :func:`pointed`.
     """
     for pointer in (os.path.join(root, ".git"), *_submodules(root)):
-        yield from pointed(pointer, home)
+        yield from pointed(pointer, own)
 
 
-def pointed(pointer: str, home: str) -> Iterator[str]:
+def pointed(pointer: str, own: Settings) -> Iterator[str]:
     """``pointer`` (a ``.git``, or a bare repository), where it points if it is a file (a worktree's or a submodule's
     own directory, and the repository that it belongs to), and hooks and settings kept elsewhere.
 
-    :param home: where the person's own settings of git are: what they name relative to the repository counts too.
+    :param own: the person's own settings of git.
     :raises TooManyError: its settings include more files than are looked at.
     """
     yield pointer
     directories = [pointer]
-    own = _lines(pointer)[:1]
-    if own and own[0].startswith("gitdir:"):
+    first = _lines(pointer)[:1]
+    if first and first[0].startswith("gitdir:"):
         directories.append(
-            resolve(os.path.join(os.path.dirname(pointer), own[0].removeprefix("gitdir:").strip()))
+            resolve(os.path.join(os.path.dirname(pointer), first[0].removeprefix("gitdir:").strip()))
         )
     for common in _lines(os.path.join(directories[-1], "commondir"))[:1]:
         directories.append(resolve(os.path.join(directories[-1], common)))
     yield from directories[1:]
     for directory in directories:
         yield from _hooks(os.path.join(directory, "hooks"))
-        own = [os.path.join(directory, name) for name in ("config", "config.worktree")]
-        for settings in _included([*own, *(os.path.join(home, name) for name in PERSONAL)]):
+        files = [os.path.join(directory, name) for name in ("config", "config.worktree")]
+        pairs = list(own.pairs)
+        for settings in _included([*files, *own.files]):
             yield settings
-            for hooks in _settings(settings, "hookspath"):
+            pairs += _pairs(settings)
+        for key, value in pairs:
+            if key == "hookspath" and value:
                 for base in (os.path.dirname(pointer), directory):  # the second is a bare repository's
-                    yield from _hooks(_clean(base, hooks))
-            yield from _programs(settings, os.path.dirname(pointer))
+                    yield from _hooks(_clean(base, value))
+            yield from _programs(value, os.path.dirname(pointer))
 
 
 def _included(settings: list[str]) -> Iterator[str]:
@@ -86,10 +119,12 @@ def _included(settings: list[str]) -> Iterator[str]:
         file = waiting.pop(0)
         yield file
         for included in _settings(file, "path"):
-            place = _clean(os.path.dirname(file), included)
-            if place not in seen:
-                seen[place] = None
-                waiting.append(place)
+            # A file that is a link has two folders that the path could be of.
+            for folder in dict.fromkeys((os.path.dirname(file), os.path.dirname(resolve(file)))):
+                place = _clean(folder, included)
+                if place not in seen:
+                    seen[place] = None
+                    waiting.append(place)
         if len(seen) > MOST_SETTINGS:
             raise TooManyError
 
@@ -101,13 +136,12 @@ def _hooks(folder: str) -> Iterator[str]:
         yield from (entry.path for entry in itertools.islice(entries, MOST_HOOKS) if entry.is_symlink())
 
 
-def _programs(settings: str, base: str) -> Iterator[str]:
+def _programs(value: str, base: str) -> Iterator[str]:
     """The files of the work tree that a command in the settings names: filters, a monitor, an editor, aliases."""
-    for line in _lines(settings):
-        for word in line.partition("=")[2].replace('"', " ").split()[:MOST_WORDS]:
-            place = _clean(base, word.lstrip("!"))
-            if below(place, base) and os.path.isfile(place):
-                yield place
+    for word in _WORDS.split(value)[:MOST_WORDS]:
+        place = _clean(base, word)
+        if word and below(place, base) and os.path.isfile(place):
+            yield place
 
 
 def _clean(base: str, path: str) -> str:
@@ -123,15 +157,46 @@ def _submodules(root: str) -> Iterator[str]:
 
 def _settings(path: str, name: str) -> Iterator[str]:
     """The values that a file of git's gives one key, in whatever section."""
+    return (value for key, value in _pairs(path) if key == name and value)
+
+
+def _pairs(path: str) -> Iterator[tuple[str, str]]:
+    """The keys of a file of git's settings, in small letters and without their sections, with their values.
+
+    The syntax is that of git-config(1).
+    """
+    waiting = ""
     for line in _lines(path):
+        line = waiting + line
+        # An odd number of backslashes at the end joins the next line.
+        if (len(line) - len(line.rstrip("\\"))) % 2:
+            waiting = line[:-1]
+            if len(waiting) <= MOST_BYTES:
+                continue
+        waiting = ""
         # A key may stand behind the section's name, and a remark behind the value.
         key, equals, value = (line[found.end() :] if (found := _SECTION.match(line)) else line).partition("=")
-        if not equals or key.strip().lower() != name:
-            continue
-        quoted = _QUOTED.match(value.strip())
-        value = quoted[1] if quoted else re.split("[#;]", value, maxsplit=1)[0].strip(' "')
-        if value:
-            yield value
+        if equals:
+            yield key.strip().lower(), _value(value.strip())
+
+
+def _value(text: str) -> str:
+    """A value without its quotes, which may stand around any part of it, its escapes and a remark."""
+    found: list[str] = []
+    quoted = escaped = False
+    for letter in text:
+        if escaped:
+            found.append({"n": "\n", "t": "\t", "b": "\b"}.get(letter, letter))
+            escaped = False
+        elif letter == "\\":
+            escaped = True
+        elif letter == '"':
+            quoted = not quoted
+        elif letter in "#;" and not quoted:
+            break
+        else:
+            found.append(letter)
+    return "".join(found).strip()
 
 
 def _lines(path: str) -> list[str]:
@@ -140,7 +205,7 @@ def _lines(path: str) -> list[str]:
     :raises TooManyError: it is larger than :data:`MOST_BYTES`.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):  # ValueError: a NUL in a path that a file of git's named
         return []
     try:

@@ -28,7 +28,7 @@ from ..policy.paths import Judge, identity, leads, mount_points, mounted_below, 
 from ..policy.protected import below
 from ..policy.protected_later import CACHES
 from ..spec import Mount, RunSpec
-from .git import MOST_SETTINGS, TooManyError, pointed
+from .git import MOST_SETTINGS, TooManyError, personal, pointed
 from .guard_walk import above, special_in, walk
 from .named_later import places_named
 
@@ -241,7 +241,7 @@ def _places_to_guard(
             yield "hide", path
     if read_only:
         return
-    pointers = (path for pointer in found.pointers for path in pointed(pointer, str(host.home)))
+    pointers = (path for pointer in found.pointers for path in pointed(pointer, personal(host)))
     parents: dict[str, str] = {}
     for path in (*kept, *pointers):
         code.update(_places(path, parents))

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..host import Host
 from ..policy.protected import below
 from ..policy.protected_tables import ENV_CODE
-from .git import git_directories, pointed
+from .git import git_directories, personal, pointed
 
 PROJECT_CODE = (".git", ".vscode", ".idea", ".envrc", ".venv", ".devcontainer", ".husky")
 """In a project's directory: what the host runs later without being asked."""
@@ -27,17 +27,18 @@ def places_named(source: str, host: Host, files: Iterable[Path]) -> Iterator[str
 
     :param files: further ones. :raises TooManyError: as :func:`git.pointed`.
     """
+    own = personal(host)
     roots = {source}
     if below(str(host.directory), source) or below(source, str(host.directory)):
         roots.add(str(host.directory))
     for root in sorted(roots):
         for name in (*PROJECT_CODE, *MANIFESTS, ".gitmodules"):
             yield os.path.join(root, name)
-        yield from git_directories(root, str(host.home))
+        yield from git_directories(root, own)
     # The folder may be a part of a repository, whose own hooks and settings can lie in it.
     for folder in Path(source).parents:
         if os.path.lexists(folder / ".git"):
-            yield from pointed(str(folder / ".git"), str(host.home))
+            yield from pointed(str(folder / ".git"), own)
             break
     for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
         yield str(file)

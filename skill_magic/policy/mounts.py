@@ -112,6 +112,17 @@ def _source(context: Context, mount: Mount) -> Iterator[Violation]:
         yield from _reach(context, mount, where, shown)
 
 
+def _hidden(context: Context, where: str, shown: str) -> Violation:
+    return context.violation(
+        "mount-hidden",
+        where,
+        shown,
+        "It is made from a variable that is not shown, and leads elsewhere by a link or by `..`: "
+        "nobody could see what they are asked for.",
+        "Write the path that it leads to.",
+    )
+
+
 def _roundabout(context: Context, mount: Mount) -> bool:
     """Whether a project's mount that is asked for by its variables alone ends somewhere else than these say. A link can
     be changed after a person has agreed."""
@@ -143,7 +154,9 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
             yield context.violation("mount-guards", where, shown, str(error), error.fix)
             return
         code = next((place for place in later if below(source, place)), None)
-        if code is not None:
+        if code is not None and _roundabout(context, mount):
+            yield _hidden(context, where, shown)
+        elif code is not None:
             yield context.violation(
                 "mount-project-code",
                 where,
@@ -158,14 +171,7 @@ def _reach(context: Context, mount: Mount, where: str, shown: str) -> Iterator[V
         yield _refusal(context, mount, Hit("socket", source, "contains", socket), notebook=False)
         return
     if _roundabout(context, mount):
-        yield context.violation(
-            "mount-hidden",
-            where,
-            shown,
-            "It is made from a variable that is not shown, and leads elsewhere by a link or by `..`: "
-            "nobody could see what they are asked for.",
-            "Write the path that it leads to.",
-        )
+        yield _hidden(context, where, shown)
         return
     if not mount.read_only:
         yield context.violation(

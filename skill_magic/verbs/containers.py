@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import engine, finished, road
 from ..answer import Answer, Table, Text
 from ..engine import session
+from ..engine.image_look import LOOK
 from ..engine.naming import matching, pick
 from ..errors import CommandError, EngineError
 from ..finished import Finished
@@ -29,7 +30,8 @@ def ps(command: Command, door: Door) -> Answer:
     """What runs, and what was kept."""
     # Asked first: what begins while the engine answers is in the one list or in the other.
     starting = [handle for handle in _handles() if handle.state == "starting"]
-    found = list(engine.containers(road.connect(door.host), door.host))
+    connected = engine.containers(road.connect(door.host), door.host)
+    found = [one for one in connected if not one.name.startswith(LOOK)]  # those are no runs
     known = {one.name for one in found}
     found += [_begun(handle, door) for handle in starting if handle.name not in known and not handle.done]
     if not found:

@@ -26,6 +26,9 @@ class View(Protocol):
     def finish(self, result: RunResult) -> None:
         """The tool ran and the run is over, well or not; called once."""
 
+    def tolerated(self, result: RunResult) -> None:
+        """The run did not end well, and nobody raises that; called after :meth:`finish`."""
+
     def error(self, error: BaseException) -> None:
         """There will be no result (no engine, pull failed, …); the error itself is raised by the road."""
 
@@ -43,6 +46,9 @@ class QuietView:
         """Nothing to show."""
 
     def finish(self, result: RunResult) -> None:
+        """Nothing to show."""
+
+    def tolerated(self, result: RunResult) -> None:
         """Nothing to show."""
 
     def error(self, error: BaseException) -> None:

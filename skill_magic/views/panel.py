@@ -126,6 +126,9 @@ class PanelView:
             words = card.text(result, output=False)[:WORDS] + "\n  the output is in the result"
         self._replace(bundle, words)
 
+    def tolerated(self, result: RunResult) -> None:
+        """The card has said it."""
+
     def error(self, error: BaseException) -> None:
         """Leave one line where the panel was; the error itself is shown by whoever raises it."""
         if self._handle is not None and self._state is not None:

@@ -75,9 +75,17 @@ class TerminalView(StreamView):
         super().finish(result)
         self._end_colour()
         if self._live and result.ok and (result.duration >= DELAY or result.files):
-            if self._open:
-                self._write("stderr", "\n")
-            self._rich().print(summary(result), overflow="ellipsis", no_wrap=True)
+            self._sum_up(result)
+
+    def tolerated(self, result: RunResult) -> None:
+        """A line that sums up a run that failed: no error will."""
+        if self._live:
+            self._sum_up(result)
+
+    def _sum_up(self, result: RunResult) -> None:
+        if self._open:
+            self._write("stderr", "\n")
+        self._rich().print(summary(result), overflow="ellipsis", no_wrap=True)
 
     def error(self, error: BaseException) -> None:
         """The rest of the output."""

@@ -69,6 +69,9 @@ def test_a_tool_that_fails_keeps_its_code_and_its_error(tmp_path: Path) -> None:
 def test_a_reader_that_has_gone(tmp_path: Path) -> None:
     done = shell(tmp_path, f"{RUN} 'for n in range(100000): print(n)' | head -1; echo ${{PIPESTATUS[0]}}")
     assert done.stdout == "0\n141\n"
+    errors = f"{RUN} 'import sys; [print(n, file=sys.stderr) for n in range(100000)]' 2>&1 | head -1"
+    done = shell(tmp_path, f"{errors}; echo ${{PIPESTATUS[0]}}")
+    assert done.stdout == "0\n141\n"
     assert "Traceback" not in done.stderr
     assert ours(tmp_path) == []
 

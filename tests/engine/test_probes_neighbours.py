@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,6 +201,59 @@ def test_what_settings_include_in_turn_is_read_as_well(project: Project) -> None
     )
     assert set(found.values()) == {"EROFS"}, found
     assert {name: (project.path / name).read_text() for name in names} == before
+
+
+GIT_SETTINGS = {
+    "a link": ("tools/hooks/x", None),
+    "quotes in it": ("tools/hooks/x", '[core]\n\thooksPath = tools"/hooks"\n'),
+    "two lines": ("tools/hooks/x", "[core]\n\thooksPath = tools/\\\nhooks\n"),
+    "a command": ("tools/run.sh", '[alias]\n\tlint = "!tools/run.sh; true"\n'),
+    "an option": ("tools/run.sh", "[core]\n\teditor = sh --file=tools/run.sh&\n"),
+    "a remark": ("tools/hooks/x", "[core]\n\thooksPath = tools/hooks # or not\n"),
+}
+
+
+@pytest.mark.parametrize("form", GIT_SETTINGS)
+def test_settings_in_every_form_that_git_reads(project: Project, form: str) -> None:
+    name, text = GIT_SETTINGS[form]
+    project.write()
+    for each in ("tools/hooks/x", "tools/run.sh", "tools/own"):
+        (project.path / each).parent.mkdir(parents=True, exist_ok=True)
+        (project.path / each).write_text("theirs\n")
+    (project.path / "tools/own").write_text("[core]\n\thooksPath = tools/hooks\n")
+    git(project.path, "init", "-q")
+    git(project.path, "config", "include.path", "../.gitconfig")
+    if text is None:
+        (project.path / ".gitconfig").symlink_to("tools/own")
+    else:
+        (project.path / ".gitconfig").write_text(text)
+    found = project.attempts(f"attempt('write', lambda: open({name!r}, 'w').close())")
+    assert found == {"write": "EROFS"}
+
+
+@pytest.mark.parametrize("way", ["a link", "GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME", "GIT_CONFIG_COUNT"])
+def test_the_persons_own_settings_count_wherever_they_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, way: str
+) -> None:
+    project.write()
+    (project.path / "tools/hooks").mkdir(parents=True)
+    (project.path / "tools/hooks/pre-commit").write_text("theirs\n")
+    git(project.path, "init", "-q")
+    settings = tmp_path / "kept/git/config"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[core]\n\thooksPath = tools/hooks\n")
+    if way == "a link":
+        (Path(os.environ["HOME"]) / ".gitconfig").symlink_to(settings)
+    elif way == "GIT_CONFIG_GLOBAL":
+        monkeypatch.setenv(way, str(settings))
+    elif way == "XDG_CONFIG_HOME":
+        monkeypatch.setenv(way, str(tmp_path / "kept"))
+    else:
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.hooksPath")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", "tools/hooks")
+    found = project.attempts("attempt('write', lambda: open('tools/hooks/pre-commit', 'w').close())")
+    assert found == {"write": "EROFS"}
 
 
 def test_settings_without_end_are_refused(project: Project) -> None:

@@ -126,6 +126,16 @@ def test_a_pipe_gets_the_bytes_and_nothing_else() -> None:
     assert stderr.value() == b"skill: cpus lowered from 4 to 2\n\xff\x1b[6n"
 
 
+def test_a_run_that_failed_and_raises_nothing_is_summed_up(terminal: Terminal) -> None:
+    view = TerminalView(terminal.stream, terminal.stream)
+    feed(view, STARTED)
+    result = a_result(state="failed", exit_code=3)
+    view.finish(result)
+    view.tolerated(result)
+    shown = terminal.screen(terminal.close())
+    assert [line for line in shown if "failed" in line] == ["✗ tool failed: exit code 3 in 3.2 s"]
+
+
 def test_bytes_stand_after_what_python_printed() -> None:
     stdout = Pipe()
     stdout.write("printed before\n")
