@@ -13,6 +13,7 @@ from ..findings import Violation
 from ..spec import Mount
 from . import redact
 from .context import Context
+from .mounts import too_many
 from .paths import way
 from .protected import below, clean
 
@@ -20,6 +21,8 @@ from .protected import below, clean
 def inside(context: Context) -> Iterator[Violation]:
     """Judge each mount and the working directory that lie inside another mount."""
     spec = context.spec
+    if too_many(spec):
+        return
     asked = [each for each in spec.mounts if not each.ours or each.source == str(context.host.directory)]
     places: list[tuple[str, str, str, Mount | None]] = [
         (each.target, context.target(each), each.field or "mount", each) for each in asked if not each.ours

@@ -195,7 +195,8 @@ class TestPreview:
 
 
 def test_pillow_opens_it(project: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
+    from PIL import Image as image  # noqa: N813
+
     buffer = io.BytesIO()
     image.new("RGB", (3, 2)).save(buffer, "PNG")
     assert image.open(made(project, "a.png", buffer.getvalue())).size == (3, 2)
