@@ -103,6 +103,7 @@ class Look:
         same: Collection[str] = (),
     ) -> None:
         self.folders: dict[str, int] = {}
+        self.groups: dict[str, int] = {}
         self.lists: dict[str, AccessLists] = {}
         self.listed: set[str] = set()
         self.named: dict[str, tuple[Facts, str]] = {}
@@ -132,7 +133,7 @@ class Look:
         except OSError:
             return
         if stat.S_ISDIR(found.st_mode):
-            self._found(root, found.st_mode)
+            self._found(root, found)
             self._waiting.append((root, ""))
         else:
             reason = why(os.path.basename(root))
@@ -183,7 +184,7 @@ class Look:
         if is_folder:
             guarded = self._skip.get(path, ())
             if guarded not in (None, (found.st_dev, found.st_ino)):
-                self._found(path, found.st_mode)
+                self._found(path, found)
                 self._waiting.append((path, group or (entry.name if entry.name in self._apart else "")))
         elif is_link:
             self._link(path, found)
@@ -205,10 +206,10 @@ class Look:
                 if entry.is_symlink():
                     self._name(entry.path, reason)
 
-    def _found(self, folder: str, mode: int) -> None:
-        self.folders[folder] = mode
-        if found := access_lists(folder):
-            self.lists[folder] = found
+    def _found(self, folder: str, found: os.stat_result) -> None:
+        self.folders[folder], self.groups[folder] = found.st_mode, found.st_gid
+        if lists := access_lists(folder):
+            self.lists[folder] = lists
 
     def _file(self, path: str, found: os.stat_result, group: str) -> None:
         if self._since is None or not stat.S_ISREG(found.st_mode) or found.st_ctime_ns < self._since:

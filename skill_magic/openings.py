@@ -42,6 +42,12 @@ def openings(before: Look, after: Look, knew: Callable[[str], bool], user: str) 
     """
     found = Openings()
     had: dict[str, int] = {}
+
+    def same(path: str) -> bool:
+        """Whether a folder has the group of before, or a new one that of the folder around it."""
+        known = path if path in before.groups else os.path.dirname(path)
+        return known not in before.groups or before.groups[known] == after.groups[path]
+
     for path, mode in sorted(after.folders.items()):  # each comes after the folder that it is in
         was = before.folders.get(path)
         old = had[path] = had.get(os.path.dirname(path), 0) if was is None else was
@@ -55,7 +61,7 @@ def openings(before: Look, after: Look, knew: Callable[[str], bool], user: str) 
         if _open_to_all(mode):
             if not _open_to_all(old):
                 found.everybody.append(path)
-        elif mode & stat.S_IWGRP and not old & stat.S_IWGRP and _shared(path, user):
+        elif mode & stat.S_IWGRP and not (old & stat.S_IWGRP and same(path)) and _shared(path, user):
             found.group.append(path)
         elif was is not None and mode & ~was & (stat.S_IROTH | stat.S_IXOTH):
             found.seen.append(path)
@@ -66,9 +72,18 @@ def openings(before: Look, after: Look, knew: Callable[[str], bool], user: str) 
             found.lists.append(path)
     known = set(found.lists)
     for path in sorted(after.grouped):
-        if path not in known and not had.get(os.path.dirname(path), 0) & stat.S_IWGRP and _writes(path, user):
+        folder = os.path.dirname(path)
+        theirs = had.get(folder, 0) & stat.S_IWGRP and before.groups.get(folder) in (None, _group_of(path))
+        if path not in known and not theirs and _writes(path, user):
             found.shared.append(path)
     return found
+
+
+def _group_of(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_gid
+    except OSError:
+        return None
 
 
 def _writes(path: str, user: str) -> bool:

@@ -25,19 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where tests run in several processes: those of one group are run by one of them, one after the other."""
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
     if config.getoption("--nightly"):
         return
     chosen = [item for item in items if "nightly" not in item.keywords]
     config.hook.pytest_deselected(items=[item for item in items if "nightly" in item.keywords])
     items[:] = chosen
-
-
-def _group(item: pytest.Item) -> str:
-    """Browser tests have the machine's browser to themselves; the files of unit tests share what they have made."""
-    if item.get_closest_marker("browser"):
-        return "browser"
-    return "" if item.get_closest_marker("engine") else item.path.name

@@ -171,7 +171,9 @@ class Life:
             if not self._stopping():
                 state = self._live(facts)
                 code = int(state.get("ExitCode") or 0)
-                self._reason = unstarted.look(self.engine, self.container, facts, code, self._said)
+                self._reason = unstarted.look(
+                    self.engine, self.container, self.spec, self.host, facts, code, self._said
+                )
         finally:
             self.ended.set()
             # What has run may be kept; what was never started, or failed on the way, never.

@@ -1,4 +1,7 @@
-"""Why a program could not be executed, by a look at it in its container before that is removed.
+"""Why a program could not be executed, by a look at it in the image, or in the mounted folder that it is in.
+
+Never at the container that has run: an engine that is asked for a file of it mounts the run's folders anew, as root, at
+whatever the tool has made of their places.
 
 The kernel has one word, "No such file or directory", for a command that is not there, for a script whose interpreter
 is not there or whose first line ends in a carriage return, and for a program whose loader is not there. The exit codes
@@ -11,18 +14,24 @@ import base64
 import contextlib
 import io
 import json
+import os
 import posixpath
 import re
+import stat
 import tarfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import programs
 from ..errors import EngineError
+from ..policy.paths import resolve
+from ..policy.protected import below
+from . import image_look
 from .failures import translate
 from .image_links import GO_LINK
 
 if TYPE_CHECKING:
+    from ..host import Host
     from ..spec import ImageFacts, RunSpec
     from .connect import Engine
 
@@ -62,7 +71,9 @@ def note(engine: Engine, spec: RunSpec, facts: ImageFacts) -> str:
     return f"the image is for {image}, the engine's machine is {here}: it needs emulation, and is slow"
 
 
-def look(engine: Engine, container: str, facts: ImageFacts, code: int, said: bytes) -> str:
+def look(
+    engine: Engine, container: str, spec: RunSpec, host: Host, facts: ImageFacts, code: int, said: bytes
+) -> str:
     """What :func:`reason` says of a container that has ended with ``code``; empty where nothing speaks for it.
 
     The end of a run is told all the same where an engine refuses the look.
@@ -73,7 +84,7 @@ def look(engine: Engine, container: str, facts: ImageFacts, code: int, said: byt
     with contextlib.suppress(EngineError):
         with translate("inspect the container"):
             inspect = engine.api.inspect_container(container)
-        return reason(engine, container, inspect, facts, code, said)
+        return reason(engine, spec, host, inspect, facts, code, said)
     return ""
 
 
@@ -83,7 +94,13 @@ def look_wanted(code: int, said: bytes) -> bool:
 
 
 def reason(
-    engine: Engine, container: str, inspect: Mapping[str, Any], facts: ImageFacts, code: int, said: bytes
+    engine: Engine,
+    spec: RunSpec,
+    host: Host,
+    inspect: Mapping[str, Any],
+    facts: ImageFacts,
+    code: int,
+    said: bytes,
 ) -> str:
     """Why the program of a container that has ended was not executed, in a sentence; empty where that is not known.
 
@@ -97,7 +114,8 @@ def reason(
             "name an image for it, or set up emulation (QEMU with binfmt_misc)"
         )
     program = str(inspect.get("Path") or "")
-    found = _Look(engine, container, inspect.get("Config") or {}).found(program)
+    with image_look.opened(engine, spec, host, facts) as container:
+        found = _Look(engine, container, spec, inspect.get("Config") or {}).found(program)
     if isinstance(found, str):
         return found if code in (126, 127) else ""
     path, head, exists = found
@@ -125,10 +143,15 @@ def _of(path: str, head: bytes, exists: Mapping[str, bool], here: str) -> str:
 
 
 class _Look:
-    """Files of one container, as it sees them."""
+    """Files of a run's image and of its mounted folders, as its container sees them.
 
-    def __init__(self, engine: Engine, container: str, config: Mapping[str, Any]) -> None:
+    :param container: one of the image that has no mounts.
+    """
+
+    def __init__(self, engine: Engine, container: str, spec: RunSpec, config: Mapping[str, Any]) -> None:
         self._api = engine.api
+        self._local = engine.local
+        self._mounts = sorted(spec.mounts, key=lambda mount: len(mount.target), reverse=True)
         self._url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
         self._directory = str(config.get("WorkingDir") or "/")
         names = (str(item).partition("=") for item in config.get("Env") or ())
@@ -139,10 +162,10 @@ class _Look:
         if not program:
             return ""
         for path in self._places(program):
-            stat = self._stat(path)
-            if stat is None:
+            facts = self._stat(path)
+            if facts is None:
                 continue
-            mode = int(stat["mode"])
+            mode = int(facts["mode"])
             if mode & _GO_DIRECTORY:
                 return f"{path} is a directory and no program"
             if mode & _GO_IRREGULAR:
@@ -165,23 +188,41 @@ class _Look:
     def _stat(self, path: str) -> dict[str, Any] | None:
         """The engine's words on a path, links followed; ``None`` where there is nothing."""
         for _ in range(_HOPS):
+            if (place := self._on_host(path)) is not None:
+                return _stat_of(place)
             with translate(f"look at {path}"), self._api.head(self._url, params={"path": path}) as answer:
                 if answer.status_code == 404:
                     return None
                 self._api._raise_for_status(answer)
                 packed = answer.headers.get("X-Docker-Container-Path-Stat", "")
             try:
-                stat: dict[str, Any] = json.loads(base64.b64decode(packed))
-                mode, target = int(stat["mode"]), str(stat.get("linkTarget") or "")
+                facts: dict[str, Any] = json.loads(base64.b64decode(packed))
+                mode, target = int(facts["mode"]), str(facts.get("linkTarget") or "")
             except (ValueError, KeyError, TypeError) as error:
                 raise EngineError(f"the engine does not say what {path} is") from error
             if not mode & GO_LINK:
-                return stat
+                return facts
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         return None
 
+    def _on_host(self, path: str) -> str | None:
+        """Where a path lies in a mounted folder of the host; ``None`` where it is the image's own.
+
+        :raises EngineError: it is in another kind of mount, or a link leads to it: it is not looked at.
+        """
+        mount = next((each for each in self._mounts if below(path, each.target)), None)
+        if mount is None:
+            return None
+        source = mount.source or ""
+        place = os.path.normpath(os.path.join(source, os.path.relpath(path, mount.target)))
+        if mount.kind != "bind" or not self._local or resolve(place) != place:
+            raise EngineError(f"{path} is not looked at")
+        return place
+
     def _head(self, path: str) -> bytes:
         for _ in range(_HOPS):
+            if (place := self._on_host(path)) is not None:
+                return _head_of(place)
             packed = b""
             with (
                 translate(f"read {path}"),
@@ -202,3 +243,26 @@ class _Look:
                 return packed[at : at + min(programs.HEAD, member.size if member is not None else 0)]
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
         return b""
+
+
+def _stat_of(place: str) -> dict[str, Any] | None:
+    """As the engine would say it of a file of its own."""
+    try:
+        mode = os.lstat(place).st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EngineError(f"{place} cannot be looked at") from error
+    kind = 0 if stat.S_ISREG(mode) else _GO_DIRECTORY if stat.S_ISDIR(mode) else _GO_IRREGULAR & ~GO_LINK
+    return {"mode": stat.S_IMODE(mode) & 0o777 | kind}
+
+
+def _head_of(place: str) -> bytes:
+    try:
+        file = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise EngineError(f"{place} cannot be read") from error
+    try:
+        return os.read(file, programs.HEAD) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    finally:
+        os.close(file)

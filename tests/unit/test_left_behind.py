@@ -217,6 +217,25 @@ def test_files_that_a_group_can_write_to(host: Host, monkeypatch: pytest.MonkeyP
     assert "team" not in told(after)
 
 
+def test_what_was_given_to_another_group(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mode is as before, and the group is not."""
+    other = (
+        12345
+        if os.getuid() == 0
+        else next((one for one in os.getgroups() if one != os.getgid()), os.getgid())
+    )
+    monkeypatch.setattr("grp.getgrgid", lambda number: Group("users" if number == other else "u"))
+    for name in ("given", "kept"):
+        (host.directory / name).mkdir()
+        (host.directory / name).chmod(0o770)
+    after = begin(host)
+    os.chown(host.directory / "given", -1, other)
+    os.chown(put(host, "kept/file", mode=0o660), -1, other)
+    text = told(after)
+    assert "others of a group on this machine can write to: given" in text
+    assert "files that others of a group on this machine can write to: kept/file" in text
+
+
 # --- notes stay short, the work too ---------------------------------------------------------------
 
 

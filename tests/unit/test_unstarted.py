@@ -14,7 +14,7 @@ import pytest
 from plan_world import make_host
 
 from skill_magic.command.parse import Request
-from skill_magic.engine import unstarted
+from skill_magic.engine import image_look, unstarted
 from skill_magic.engine.life import Life
 from skill_magic.errors import EngineError
 from skill_magic.manifest import layers
@@ -51,7 +51,7 @@ class Api:
 
 
 def engine(**answers: Any) -> Any:
-    return SimpleNamespace(api=Api(**answers), version=HERE, podman=False)
+    return SimpleNamespace(api=Api(**answers), version=HERE, podman=False, local=True)
 
 
 def packed(**stat: Any) -> str:
@@ -59,7 +59,16 @@ def packed(**stat: Any) -> str:
 
 
 def look(code: int = 127, said: bytes = b"", architecture: str = "amd64", **answers: Any) -> str:
-    return unstarted.look(engine(**answers), "c", ImageFacts("i", architecture=architecture), code, said)
+    facts = ImageFacts("i", architecture=architecture)
+    return unstarted.look(engine(**answers), "c", RunSpec("t", "i"), HOST, facts, code, said)
+
+
+HOST: Any = None
+
+
+@pytest.fixture(autouse=True)
+def image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_look, "opened", lambda *_: contextlib.nullcontext("c"))
 
 
 @pytest.mark.parametrize(
