@@ -105,3 +105,23 @@ def test_a_link_that_an_earlier_run_left_in_a_volume(project: Project) -> None:
     finally:
         for name in named_volumes(project.path):
             docker("volume", "rm", name)
+
+
+@pytest.mark.parametrize("code", [126, 127])
+def test_the_engine_is_asked_for_no_file_of_a_container_that_has_run(
+    project: Project, image: Callable[..., str], code: int
+) -> None:
+    """For that it mounts the run's folders anew, as root, wherever the tool has made their places lead."""
+    name = image(run="mkdir -m 777 /b")
+    for folder in ("data", "sub/deep"):
+        (project.path / folder).mkdir(parents=True)
+        os.chmod(project.path / folder, 0o777)
+    project.write('volumes = ["./data:/b/a/new"]', image=name)
+    before = tree(project.path / "sub")
+    done = project.run(
+        "import os, sys\n"
+        f"try: os.rename('/b/a', '/b/other'); os.symlink('/workdir/sub/deep', '/b/a')\n"
+        f"finally: sys.exit({code})"
+    )
+    assert done.exit_code == code
+    assert tree(project.path / "sub") == before
