@@ -268,7 +268,7 @@ class Recorder:
                     [
                         *notes,  # first, for a card ends after some
                         *([unwritten] if unwritten and tolerated else []),
-                        *filter(None, [refused_commands.note(spec, end, output)]),
+                        *refused_commands.notes(spec, end, output),
                         *hints.on_success(spec, end, shown, self._habits, self._host),
                         *self._planted(),
                         *self._notes,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import re
 import stat
 import struct
 import termios
@@ -19,6 +20,10 @@ from typing import BinaryIO, Protocol, cast
 
 STDIN_WORDS = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "pipe:", "pipe:0", "fd:0"))
 """Arguments by which common tools are told to read their standard input."""
+
+
+_FORMAT = re.compile("[A-Za-z][A-Za-z0-9]*:-")
+"""ImageMagick's way to say so, with the format of the data. Only as the first argument: the last is the output."""
 
 
 class SourceError(Exception):
@@ -39,7 +44,7 @@ Stdin = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Rea
 def takes_stdin(args: Sequence[str]) -> bool:
     """Whether a tool with these arguments gets its caller's standard input without being asked: one without
     arguments, or one that an argument tells to read it."""
-    return not args or any(word in STDIN_WORDS for word in args)
+    return not args or any(word in STDIN_WORDS for word in args) or _FORMAT.fullmatch(args[0]) is not None
 
 
 def source(value: object) -> bytes | BinaryIO | None:

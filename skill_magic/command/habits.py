@@ -94,6 +94,10 @@ COMMANDS = FILTERS | {
 """Programs that people write behind ``;``."""
 
 
+_LOCAL = re.compile(r"\$(?:(?P<a>[a-z_]\w*)|\{(?P<b>[a-z_]\w*)\})")
+"""A variable of the notebook as IPython's own commands for a shell take it."""
+
+
 def find(words: Sequence[str], door: Door) -> tuple[Habit, ...]:
     """The habits among ``words``, one of each kind: the surest, then the first.
 
@@ -152,6 +156,8 @@ def _expanded(words: Sequence[str], at: int, word: str, door: Door) -> Iterator[
     elif variable := _VARIABLE.fullmatch(word):
         name = variable["a"] or variable["b"]
         yield _made("variable", word, door, name, sure=True, needs="variable")
+    elif door == "magic" and (variable := _LOCAL.fullmatch(word)):
+        yield _made("variable", word, door, variable["a"] or variable["b"])
     elif _PATTERN.fullmatch(word):
         option = at > 0 and words[at - 1].startswith("-")
         # A shell puts names in its place where there are any: what is still here was quoted, or fits no file.
@@ -184,6 +190,8 @@ def _way(kind: Kind, operand: str, door: Door) -> str:
             return ""
         option = f"stdout={name!r}" if door == "python" else f"--stdout {shlex.quote(name)}"
         return f"{option} writes a file"
+    if kind == "variable" and operand == operand.lower():
+        return f"{{{operand}}} fills in a variable of the notebook"
     if kind in ("home", "variable"):
         return "names of files are relative to the notebook's directory"
     if kind == "comment":

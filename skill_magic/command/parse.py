@@ -154,6 +154,16 @@ class _Parser:
     def me(self) -> str:
         return "%skill" if self.door == "magic" else "skill"
 
+    def _taken_for_a_value(self) -> str:
+        """Which word may have been meant as the skill's name; empty where none can have been."""
+        last = self.words[-1] if self.words else ""
+        before = self.words[-2] if len(self.words) > 1 else ""
+        return (
+            f": {last!r} is the value of {before}"
+            if before.startswith("-") and not last.startswith("-")
+            else ""
+        )
+
     def command(self, words: list[str]) -> Command:
         dashes = words.index("--") if "--" in words else None
         left = self.words = words if dashes is None else words[:dashes]
@@ -164,7 +174,9 @@ class _Parser:
         if dashes is None and rest and not self._only_options(rest, positional):
             args = rest
         if not positional and not self.help and (self.given or args is not None):
-            raise CommandError("no skill is named", self._write("[options] NAME -- ARGS..."))
+            raise CommandError(
+                f"no skill is named{self._taken_for_a_value()}", self._write("[options] NAME -- ARGS...")
+            )
         verb = positional[0] if positional and positional[0] in VERBS else "run"
         if VERBS[verb].reserved:
             raise CommandError(f"{verb} is not in this version", f"`{self.me} --help` lists the verbs")

@@ -220,7 +220,7 @@ class Life:
                     self._streams.append(feed)
             with neighbours.held(self.engine, self.spec, self.host):
                 recheck(self.spec)
-                self._places()
+                self._places(facts)
                 since = time.time()
                 with self._starting("start"):
                     self.engine.api.start(self.container)
@@ -242,11 +242,11 @@ class Life:
             for stream in self._streams:
                 stream.close()
 
-    def _places(self) -> None:
+    def _places(self, facts: ImageFacts) -> None:
         """:raises PolicyError: a place that a mount or the working directory needs is gone since the check."""
         from ..policy.rules import check_places
 
-        if self.engine.local and (found := check_places(self.spec, self.host)):
+        if self.engine.local and (found := check_places(self.spec, self.host, facts)):
             raise PolicyError(f"{self.spec.skill}: a folder changed under our hands", found)
 
     def _tell_of_others(self) -> None:

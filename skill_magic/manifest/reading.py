@@ -148,7 +148,8 @@ def _parsed(text: str) -> dict[str, Any]:
             reason = f"It is not TOML: {message.replace(' (at end of document)', ' at the end of the file')}."
             line = text.count("\n") + 1 if "end of document" in message else None
         # The line itself is not shown: it may be the one with a password in it.
-        raise BrokenError("manifest-toml", reason, "Mend that line.", line) from None
+        fix = "Texts stand in quotes." if message.startswith("Invalid value") else "Mend that line."
+        raise BrokenError("manifest-toml", reason, fix, line) from None
 
 
 def _countable(document: dict[str, Any], lines: dict[KeyPath, int]) -> None:

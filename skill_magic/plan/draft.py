@@ -298,6 +298,14 @@ def _notes(spec: RunSpec, wanted: Wanted) -> tuple[str, ...]:
         for mount in spec.mounts
         if mount.relabel
     ]
+    notes += [
+        f"{mount.declared} is a named volume and not the folder {mount.declared} beside it: write ./{mount.declared}"
+        for mount in spec.mounts
+        if mount.kind == "volume"
+        and mount.declared
+        and not mount.names
+        and (spec.directory / mount.declared).is_dir()
+    ]
     if spec.network == "none":
         for name in ("dns", "dns_options", "dns_search", "extra_hosts"):
             if getattr(spec, name):

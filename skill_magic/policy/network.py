@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 from ..findings import Violation
@@ -42,12 +43,14 @@ def network(context: Context) -> Iterator[Violation]:
                 grant="network:bridge",
             )
     elif name not in context.settings.networks:
+        near = difflib.get_close_matches(lowered, ("bridge", "none"), 1, 0.7)
+        meant = f'Did you mean "{near[0]}"? Else leave' if near else "Leave"
         yield context.violation(
             "network-name",
             where,
             name,
             f"The network {name} reaches the containers of another project.",
-            "Leave network out, or list it under networks in policy.toml, or",
+            f"{meant} network out, or list it under networks in policy.toml, or",
             grant=f"network:{name}",
         )
 

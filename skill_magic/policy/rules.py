@@ -22,6 +22,7 @@ from . import network as policy_network
 from . import user as policy_user
 from . import ways as policy_ways
 from .context import Context
+from .image_paths import declared_volumes
 from .paths import Judge
 from .settings import Settings
 
@@ -86,11 +87,12 @@ def refuses_mounts(spec: RunSpec, host: Host, settings: Settings, judge: Judge) 
     return any(each.kind == "refused" and not each.liftable for each in found)
 
 
-def check_places(spec: RunSpec, host: Host) -> tuple[Violation, ...]:
-    """Judge once more, just before the start, what each mount and the working directory need on the host: the engine
-    makes what is not there, as root."""
+def check_places(spec: RunSpec, host: Host, image: ImageFacts) -> tuple[Violation, ...]:
+    """Judge once more, just before the start, what each mount, each volume of the image and the working directory need
+    on the host: the engine makes what is not there, as root."""
     context = Context(spec, host, Settings())
-    return tuple(each for rule in (policy_mounts.nested, policy_ways.inside) for each in rule(context))
+    found = [each for rule in (policy_mounts.nested, policy_ways.inside) for each in rule(context)]
+    return (*found, *declared_volumes(context, image))
 
 
 def check_image(

@@ -384,3 +384,17 @@ def test_it_is_one_line_of_the_card_the_text_and_the_terminal(host: Host) -> Non
         kind(out, err).finish(result)
         assert out.getvalue() == ""
         assert err.getvalue() == f"skill: {said}\n"
+
+
+def test_a_variable_as_ipython_itself_takes_it(host: Host) -> None:
+    """Told where the run failed; a word such as ``$x`` may be the tool's own."""
+    request = command.parse(command.split("tool -- -i $infile"), namespace={}).request
+    assert request is not None
+    spec = RunSpec("tool", "debian:12", ("-i", "$infile"), directory=host.directory)
+    (said,) = hints.of(spec, Finished("failed", 1, 1.0, 0.0), spec.args, request.habits)
+    assert said.endswith(
+        "$infile went to the tool as an argument; {infile} fills in a variable of the notebook"
+    )
+    assert not list(
+        hints.on_success(spec, Finished("finished", 0, 1.0, 0.0), spec.args, request.habits, host)
+    )
