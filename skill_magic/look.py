@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from .access_lists import AccessLists, access_lists
 from .policy.paths import leads, resolve
-from .policy.protected_later import FIXED, MOST_HOOKS, bare_repository, why
+from .policy.protected_later import FIXED, MODULE, MOST_HOOKS, bare_repository, in_namespace, why
 
 if TYPE_CHECKING:
     from .spec import RunSpec
@@ -120,6 +120,9 @@ class Look:
         self._deadline = time.monotonic() + SECONDS
         self._waiting: deque[tuple[str, str]] = deque()
         self._roots = tuple(roots)
+        self._below = min(
+            (len(root) for root in self._roots), default=0
+        )  # folders further up are none of Python's
         for root in self._roots:
             self._root(root)
         while self._waiting and self.complete:
@@ -167,7 +170,9 @@ class Look:
         path = f"{folder}/{entry.name}" if folder != "/" else f"/{entry.name}"
         try:
             is_folder, is_link = entry.is_dir(follow_symlinks=False), entry.is_symlink()
-            reason = why(entry.name, parent, link=is_link)
+            reason = why(entry.name, parent, link=is_link) or (
+                in_namespace(path[self._below :]) if entry.name.endswith(MODULE) else None
+            )
             if not is_folder and reason is None and (self._since is None or path in self._same):
                 return
             found = entry.stat(follow_symlinks=False)

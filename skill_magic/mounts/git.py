@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..host import Host
-from ..policy.paths import resolve
+from ..policy.paths import Budget, resolve
 from ..policy.protected import below
 from ..policy.protected_later import MOST_HOOKS
 
@@ -68,16 +68,16 @@ _WORDS = re.compile(r"[\s\"';&|()<>`$={}!,]+")
 """What stands between the words of a command."""
 
 
-def git_directories(root: str, own: Settings) -> Iterator[str]:
+def git_directories(root: str, own: Settings, budget: Budget) -> Iterator[str]:
     """What git reads and runs for the repository in ``root`` and its submodules.
 
     :raises TooManyError: as :func:`pointed`.
     """
-    for pointer in (os.path.join(root, ".git"), *_submodules(root)):
-        yield from pointed(pointer, own)
+    for pointer in (os.path.join(root, ".git"), *_submodules(root, budget)):
+        yield from pointed(pointer, own, budget)
 
 
-def pointed(pointer: str, own: Settings) -> Iterator[str]:
+def pointed(pointer: str, own: Settings, budget: Budget) -> Iterator[str]:
     """``pointer`` (a ``.git``, or a bare repository), where it points if it is a file (a worktree's or a submodule's
     own directory, and the repository that it belongs to), and hooks and settings kept elsewhere.
 
@@ -86,29 +86,29 @@ def pointed(pointer: str, own: Settings) -> Iterator[str]:
     """
     yield pointer
     directories = [pointer]
-    first = _lines(pointer)[:1]
+    first = _lines(pointer, budget)[:1]
     if first and first[0].startswith("gitdir:"):
         directories.append(
             resolve(os.path.join(os.path.dirname(pointer), first[0].removeprefix("gitdir:").strip()))
         )
-    for common in _lines(os.path.join(directories[-1], "commondir"))[:1]:
+    for common in _lines(os.path.join(directories[-1], "commondir"), budget)[:1]:
         directories.append(resolve(os.path.join(directories[-1], common)))
     yield from directories[1:]
     for directory in directories:
         yield from _hooks(os.path.join(directory, "hooks"))
         files = [os.path.join(directory, name) for name in ("config", "config.worktree")]
         pairs = list(own.pairs)
-        for settings in _included([*files, *own.files]):
+        for settings in _included([*files, *own.files], budget):
             yield settings
-            pairs += _pairs(settings)
+            pairs += _pairs(settings, budget)
         for key, value in pairs:
             if key == "hookspath" and value:
                 for base in (os.path.dirname(pointer), directory):  # the second is a bare repository's
                     yield from _hooks(_clean(base, value))
-            yield from _programs(value, os.path.dirname(pointer))
+            yield from _programs(value, os.path.dirname(pointer), budget)
 
 
-def _included(settings: list[str]) -> Iterator[str]:
+def _included(settings: list[str], budget: Budget) -> Iterator[str]:
     """These files of settings, and those that they include in turn, each by its own folder.
 
     :raises TooManyError: there are more than :data:`MOST_SETTINGS`; what the others name nobody would look at.
@@ -118,7 +118,7 @@ def _included(settings: list[str]) -> Iterator[str]:
     while waiting:
         file = waiting.pop(0)
         yield file
-        for included in _settings(file, "path"):
+        for included in _settings(file, "path", budget):
             # A file that is a link has two folders that the path could be of.
             for folder in dict.fromkeys((os.path.dirname(file), os.path.dirname(resolve(file)))):
                 place = _clean(folder, included)
@@ -136,9 +136,12 @@ def _hooks(folder: str) -> Iterator[str]:
         yield from (entry.path for entry in itertools.islice(entries, MOST_HOOKS) if entry.is_symlink())
 
 
-def _programs(value: str, base: str) -> Iterator[str]:
+def _programs(value: str, base: str, budget: Budget) -> Iterator[str]:
     """The files of the work tree that a command in the settings names: filters, a monitor, an editor, aliases."""
     for word in _WORDS.split(value)[:MOST_WORDS]:
+        budget.words -= 1
+        if budget.words < 0:
+            raise TooManyError
         place = _clean(base, word)
         if word and below(place, base) and os.path.isfile(place):
             yield place
@@ -148,25 +151,25 @@ def _clean(base: str, path: str) -> str:
     return posixpath.normpath(os.path.join(base, os.path.expanduser(path)))
 
 
-def _submodules(root: str) -> Iterator[str]:
-    for path in list(_settings(os.path.join(root, ".gitmodules"), "path"))[:MOST_SUBMODULES]:
+def _submodules(root: str, budget: Budget) -> Iterator[str]:
+    for path in list(_settings(os.path.join(root, ".gitmodules"), "path", budget))[:MOST_SUBMODULES]:
         place = posixpath.normpath(os.path.join(root, path))
         if below(place, root) and place != root:
             yield os.path.join(place, ".git")
 
 
-def _settings(path: str, name: str) -> Iterator[str]:
+def _settings(path: str, name: str, budget: Budget) -> Iterator[str]:
     """The values that a file of git's gives one key, in whatever section."""
-    return (value for key, value in _pairs(path) if key == name and value)
+    return (value for key, value in _pairs(path, budget) if key == name and value)
 
 
-def _pairs(path: str) -> Iterator[tuple[str, str]]:
+def _pairs(path: str, budget: Budget) -> Iterator[tuple[str, str]]:
     """The keys of a file of git's settings, in small letters and without their sections, with their values.
 
     The syntax is that of git-config(1).
     """
     waiting = ""
-    for line in _lines(path):
+    for line in _lines(path, budget):
         line = waiting + line
         # An odd number of backslashes at the end joins the next line.
         if (len(line) - len(line.rstrip("\\"))) % 2:
@@ -199,7 +202,7 @@ def _value(text: str) -> str:
     return "".join(found).strip()
 
 
-def _lines(path: str) -> list[str]:
+def _lines(path: str, budget: Budget) -> list[str]:
     """The lines of a small regular file; none where it is anything else. A planted pipe must not hold us up.
 
     :raises TooManyError: it is larger than :data:`MOST_BYTES`.
@@ -215,7 +218,8 @@ def _lines(path: str) -> list[str]:
         return []
     finally:
         os.close(handle)
-    if len(data) > MOST_BYTES:
+    budget.size -= len(data)
+    if len(data) > MOST_BYTES or budget.size < 0:
         raise TooManyError
     # What a NUL is in is no path.
     return [line.strip() for line in data.decode("utf-8", "replace").splitlines() if "\0" not in line]

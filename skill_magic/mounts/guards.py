@@ -193,6 +193,14 @@ def _known(
     return judge.guards[key]
 
 
+def _named_in(source: str, host: Host, files: tuple[Path, ...], judge: Judge) -> tuple[str, ...]:
+    """:func:`.named_later.places_named`, looked for once."""
+    key = (source, files)
+    if key not in judge.named:
+        judge.named[key] = tuple(places_named(source, host, files, judge.budget))
+    return judge.named[key]
+
+
 def _places_to_guard(
     source: str, read_only: bool, judge: Judge, host: Host, files: tuple[Path, ...]
 ) -> Iterator[tuple[Literal["hide", "keep", "between"], str]]:
@@ -233,7 +241,7 @@ def _places_to_guard(
         raise GuardsError(source, MANY if found.many else found.problem)
     kept = {*code, *found.keep}
     with contextlib.suppress(TooManyError) if read_only else contextlib.nullcontext():
-        kept.update(places_named(source, host, files))
+        kept.update(_named_in(source, host, files, judge))
     inner = special_in(kept, MOST_GUARDS - min(len(passed) + len(found.special), MOST_GUARDS))
     for path in sorted(secrets | {*found.special, *inner}):
         if fresh(path):
@@ -241,7 +249,7 @@ def _places_to_guard(
             yield "hide", path
     if read_only:
         return
-    pointers = (path for pointer in found.pointers for path in pointed(pointer, personal(host)))
+    pointers = (path for pointer in found.pointers for path in pointed(pointer, personal(host), judge.budget))
     parents: dict[str, str] = {}
     for path in (*kept, *pointers):
         code.update(_places(path, parents))
@@ -263,10 +271,14 @@ def run_later(
     """
     root = str(host.directory)
     files = tuple(files)
-    found = dict.fromkeys(path for each in places_named(root, host, files) for path in (each, *_places(each)))
+    judge = judge or Judge(host)
+    try:
+        named = _named_in(root, host, files, judge)
+    except TooManyError:
+        raise GuardsError(root, SETTINGS) from None
+    found = dict.fromkeys(path for each in named for path in (each, *_places(each)))
     if source and source != root:
         found.update(dict.fromkeys(above(root, source)))
-    judge = judge or Judge(host)
     found.update((path, None) for sort, path in _known(root, False, judge, host, files) if sort == "keep")
     return tuple(path for path in found if below(path, root) and path != root)
 

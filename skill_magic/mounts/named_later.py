@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..host import Host
+from ..policy.paths import Budget
 from ..policy.protected import below
 from ..policy.protected_tables import ENV_CODE
 from .git import git_directories, personal, pointed
@@ -22,23 +23,25 @@ MOST_PLACES = 64
 """Places that one variable may name."""
 
 
-def places_named(source: str, host: Host, files: Iterable[Path]) -> Iterator[str]:
+def places_named(
+    source: str, host: Host, files: Iterable[Path], budget: Budget | None = None
+) -> Iterator[str]:
     """Paths that the host runs or reads later for what is in ``source``; existing or not, and not all below it.
 
     :param files: further ones. :raises TooManyError: as :func:`git.pointed`.
     """
-    own = personal(host)
+    own, budget = personal(host), budget or Budget()
     roots = {source}
     if below(str(host.directory), source) or below(source, str(host.directory)):
         roots.add(str(host.directory))
     for root in sorted(roots):
         for name in (*PROJECT_CODE, *MANIFESTS, ".gitmodules"):
             yield os.path.join(root, name)
-        yield from git_directories(root, own)
+        yield from git_directories(root, own, budget)
     # The folder may be a part of a repository, whose own hooks and settings can lie in it.
     for folder in Path(source).parents:
         if os.path.lexists(folder / ".git"):
-            yield from pointed(str(folder / ".git"), own)
+            yield from pointed(str(folder / ".git"), own, budget)
             break
     for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
         yield str(file)

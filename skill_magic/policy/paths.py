@@ -60,6 +60,17 @@ def _plainness(hit: Hit) -> tuple[int, int]:
     return {"is": (0, -length), "is in": (1, -length), "contains": (2, length)}[hit.relation]
 
 
+@dataclass
+class Budget:
+    """What may still be read of git's settings for one answer, of whatever number of repositories.
+
+    :param size: bytes; :param words: that are looked for as files.
+    """
+
+    size: int = 16 << 20
+    words: int = 100_000
+
+
 class Judge:
     """All judgements of one check, sharing one look at the file system.
 
@@ -77,6 +88,10 @@ class Judge:
         self.guards: dict[tuple[object, ...], tuple[tuple[str, str], ...]] = {}
         #: Why a folder cannot be mounted, in the same way.
         self.unguarded: dict[tuple[object, ...], Exception] = {}
+        #: What the host runs later by where it is named, by mounted folder.
+        self.named: dict[tuple[object, ...], tuple[str, ...]] = {}
+        #: What may still be read of git's settings.
+        self.budget = Budget()
         #: Seconds that were spent in walks through mounted folders.
         self.seconds_walked = 0.0
 

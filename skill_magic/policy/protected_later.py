@@ -75,7 +75,8 @@ GROUPS = (
     _group(
         "Python or Jupyter runs it at its start",
         """sitecustomize.py usercustomize.py sitecustomize usercustomize ipython_config.py ipython_kernel_config.py
-        .ropeproject .streamlit .pdbrc .pythonrc .pythonrc.py .pythonstartup .jupyter .ipython .pypirc pip.conf
+        sitecustomize.pyc usercustomize.pyc .ropeproject
+        .streamlit .pdbrc .pythonrc .pythonrc.py .pythonstartup .jupyter .ipython .pypirc pip.conf
         jupyter_config.py jupyter_config.json .jupytext .jupytext.py .jupytext.toml .jupytext.yml .jupytext.yaml
         .jupytext.json jupytext.py jupytext.toml jupytext.yml jupytext.yaml jupytext.json""",
     ),
@@ -115,7 +116,8 @@ GROUPS = (
         capfile thorfile dangerfile fastfile brewfile config.nims setup.hs directory.build.props directory.build.targets
         .pdm-python .formatter.exs .iex.exs .ocamlinit .erlang hie.yaml .bsp .gitpod.yml tox.toml devenv.nix
         .shadowenv.d __pypackages__ hydra_plugins pkg_add .lfsconfig .rproj.user lefthook.toml
-        .terraform terraform.rc .terraformrc .kedro.yml settings.py local_settings.py uwsgi.ini .isort.cfg""",
+        __main__.py cmakeuserpresets.json cmakepresets.json composer.json workspace earthfile pnpm-workspace.yaml
+        .perldb .terraform terraform.rc .terraformrc .kedro.yml settings.py local_settings.py uwsgi.ini .isort.cfg""",
         guard=False,
     ),
 )
@@ -138,10 +140,24 @@ _CONFIGURED_PYTHON = ("_config.py", "_conf.py", ".conf.py", ".config.py")
 IMPORTED = "Python imports it instead of the library of that name"
 
 _SITE = (".pth", ".egg-link")
+_NAMESPACES = frozenset(
+    (
+        "azure",
+        "backports",
+        "google",
+        "jaraco",
+        "mpl_toolkits",
+        "opentelemetry",
+        "ruamel",
+        "sphinxcontrib",
+        "zope",
+    )
+)
 _INFO = (".dist-info", ".egg-info")
 _PROJECT = (".code-workspace", ".sublime-project", ".rproj")
+_RUN = (".tf",)
 _SCRIPT = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
-_MODULE = (".py", ".pyc", ".so", ".pyd", ".pyw")
+MODULE = (".py", ".pyc", ".so", ".pyd", ".pyw")
 
 _INSTALLED = frozenset(
     """
@@ -196,6 +212,8 @@ def _by_form(name: str) -> Group | None:
         return _STARTED
     if name.endswith(_PROJECT):
         return _EDITOR
+    if name.endswith(_RUN):
+        return _BUILD
     if name.endswith(_INFO):
         return _PLUGINS
     if name.endswith(_CONFIGURED_PYTHON):
@@ -248,13 +266,40 @@ def why(name: str, parent: str = "", *, link: bool = False) -> str | None:
     group = group_of(name)
     if group is not None:
         return group.why
-    if name.endswith(_MODULE):
+    if name.endswith(MODULE):
         stem = name.partition(".")[0]
         if stem in shadowed() or (stem == "__init__" and parent in shadowed()):
             return IMPORTED
     if link and name in shadowed():
         return IMPORTED
     return None
+
+
+def in_namespace(path: str) -> str | None:
+    """Why a module matters that lies in a folder with the name of a namespace package: the folder beside a notebook
+    comes before the installed ones, whatever else is in it."""
+    *folders, name = path.split("/")
+    return IMPORTED if name.endswith(MODULE) and not namespaces().isdisjoint(folders) else None
+
+
+@lru_cache(maxsize=1)
+def namespaces() -> frozenset[str]:
+    """The namespace packages of data people, and those that are installed here."""
+    found = set(_NAMESPACES)
+    for place in sys.path:
+        if os.path.basename(place) not in ("site-packages", "dist-packages"):
+            continue
+        try:
+            with os.scandir(place) as entries:
+                found.update(
+                    entry.name
+                    for entry in entries
+                    if entry.name.isidentifier() and entry.is_dir()
+                    if not os.path.exists(f"{entry.path}/__init__.py") and entry.name != "__pycache__"
+                )
+        except OSError:
+            continue
+    return frozenset(found)
 
 
 def bare_repository(names: Iterable[str]) -> bool:

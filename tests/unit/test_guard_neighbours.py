@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,3 +219,21 @@ def test_a_refusal_is_found_once_for_all_skills(host: Host, monkeypatch: pytest.
         decision = evaluate(make_skill(host), Request("t"), host, judge=judge)
         assert codes(decision.violations) == ["mount-guards"]
         monkeypatch.setattr(os, "scandir", lambda path: pytest.fail("a second walk"))
+
+
+def test_settings_of_git_that_cost_are_refused_soon(host: Host) -> None:
+    """A repository that somebody else made can include as much as they like."""
+    put(host, "x.git/HEAD")
+    for name in ("objects", "refs"):
+        (host.directory / "x.git" / name).mkdir()
+    line = "\tclean = " + "ab " * 300_000 + "\n"
+    for number in range(40):
+        put(host, f"x.git/c{number}", f"[include]\n\tpath = c{number + 1}\n[filter]\n{line}")
+    put(host, "x.git/config", "[include]\n\tpath = c0\n")
+    skill = make_skill(host, volumes=("./x.git:/x",))
+    judge = Judge(host)
+    began = time.process_time()
+    for _ in range(20):
+        decision = evaluate(skill, Request("t"), host, grants=frozenset(), judge=judge)
+        assert "mount-guards" in codes(decision.violations)
+    assert time.process_time() - began < 10

@@ -463,8 +463,19 @@ def test_a_link_of_a_librarys_name_may_be_a_package(host: Host, name: str) -> No
 
 
 @pytest.mark.parametrize(
+    "name", ["mpl_toolkits/mplot3d/__init__.py", "google/protobuf.py", "sub/ruamel/yaml/main.py"]
+)
+def test_a_module_in_a_namespace_package_is_told(host: Host, name: str) -> None:
+    after = begin(host)
+    put(host, name)
+    put(host, "mine/protobuf.py")
+    assert f"created {name}: {protected_later.IMPORTED}" in told(after)
+
+
+@pytest.mark.parametrize(
     "name",
     [
+        "main.tf", "__main__.py", "usercustomize.pyc", "composer.json",
         "matplotlibrc", "sub/matplotlibrc", ".jupytext.py", "nbgrader_config.py", "gunicorn.conf.py", "karma.conf.js",
         "lefthook-local.yml", "compose.override.yaml", "docker-compose.override.yml", ".pylintrc.toml", ".eslintrc.py",
         "analysis.Rproj", ".iex.exs", "evil-1.0.dist-info", "evil.egg-info",
