@@ -69,6 +69,11 @@ def commands(text: str) -> Iterator[str]:
             yield words
 
 
+def options(script: str) -> str:
+    """The text in which the options of a script stand; scripts/test hands on those of the test suite."""
+    return page(script) + (page("tests/conftest.py") if script == "scripts/test" else "")
+
+
 def fault(command: str) -> str:
     """What a command or path names that is not there; empty where all of it is."""
     first, *rest = command.replace("%skill", "skill").split()
@@ -81,9 +86,8 @@ def fault(command: str) -> str:
         ours = "/" in word and not word.startswith(("/", ".venv/", "build/", "dist/")) and "=" not in word
         if ours and not (ROOT / word).exists():
             return f"{command}: no {word}"
-        if first.startswith("scripts/") and word.startswith("--") and word not in page(first):
-            if first != "scripts/test" or word not in page("tests/conftest.py"):
-                return f"{command}: {first} has no {word}"
+        if first.startswith("scripts/") and word.startswith("--") and word not in options(first):
+            return f"{command}: {first} has no {word}"
     return ""
 
 
