@@ -18,15 +18,26 @@ GIT = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "
 def tracked() -> list[str]:
     """The files that git tracks here and that are there, as they stand in the working tree."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout: nobody can say which files belong to it")
-    listed = git(ROOT, "ls-files", "-z").split("\0")
-    return [name for name in listed if name and (ROOT / name).exists()]
+        pytest.skip("not a git checkout: no list of its files to compare with")
+    listed = subprocess.run(
+        [*GIT, "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
+        cwd=ROOT,
+        env=clean(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def clean() -> dict[str, str]:
+    """Our environment without what a git that runs us (in a hook) has set for its own repository."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def git(folder: Path, *words: str) -> str:
     """What git prints in a folder."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return run(*GIT, *words, cwd=folder, env=clean).stdout
+    return run(*GIT, *words, cwd=folder, env=clean()).stdout
 
 
 def run(*words: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
