@@ -160,7 +160,6 @@ def test_the_hooks_are_the_checks() -> None:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with our hooks, in which the programs of .venv only note that they were called."""
     monkeypatch.setenv("PRE_COMMIT_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("GIT_AUTHOR_NAME", "Test")
     folder = tmp_path / "copy"
     names = (HOOKS, ".gitignore", "pyproject.toml", "README.md", "scripts/readme", "skill_magic/__init__.py")
     working_copy.tracked()  # skips where there is no git
@@ -174,7 +173,8 @@ def hooks(folder: Path) -> tuple[int, str, list[str]]:
     """Exit code, what was printed, and the programs that were called."""
     (folder / ".venv" / "called").write_text("")
     command = (sys.executable, "-m", "pre_commit", "run", "--color=never")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    env = working_copy.clean()
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr, (folder / ".venv" / "called").read_text().splitlines()
 
 
