@@ -33,6 +33,28 @@ quietly() {
   rm -f "$log"
 }
 
+# step TITLE COMMAND... : shows how long it took. The next steps run also when one fails, so that one run tells
+# everything; report_steps ends the script.
+failed=""
+step() {
+  local title=$1 began=$SECONDS
+  shift
+  printf '\n== %s\n' "$title"
+  "$@" || failed+=$'\n'"  $title"
+  printf -- '-- %s: %d s\n' "$title" $((SECONDS - began))
+}
+report_steps() {
+  [[ -z $failed ]] || die "failed:$failed"
+  say "everything passed"
+}
+
+# check_style : the same three programs in scripts/check, scripts/test and .pre-commit-config.yaml.
+check_style() {
+  step "ruff check" .venv/bin/ruff check
+  step "ruff format" .venv/bin/ruff format --check
+  step "mypy" .venv/bin/mypy
+}
+
 # apt_install PACKAGE... : asks the package index only when one of them is missing.
 apt_install() {
   local package missing=()

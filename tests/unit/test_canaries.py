@@ -30,6 +30,8 @@ from skill_magic.spec import EnvVar, ImageFacts, Mount, RunSpec
 from skill_magic.verbs import check, explain, trust_page
 from skill_magic.views.base import QuietView
 
+pytestmark = pytest.mark.slow
+
 PLAIN = "c4n4ry-5EcReT"
 HARD = 'c4n4ry//5E"cR:eT,x'
 """Not a path as it is cleaned, nor one field, nor one word in JSON."""

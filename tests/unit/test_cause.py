@@ -163,6 +163,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_output_costs_little(unit: str) -> None:
     """64 KiB, all that is kept of a stream; ten times as much costs no more than the splitting into lines."""

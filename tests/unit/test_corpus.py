@@ -55,6 +55,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DOOR)
 def test_the_command_says_the_same(name: str, verdicts: dict[str, dict[str, Any]]) -> None:
     answer, direct = verdicts[f"door {name}"], verdicts[name]

@@ -144,6 +144,7 @@ def test_hidden_credentials_are_told(host: Host) -> None:
     assert f"hidden from the container: {host.home}/.config/gh" in found.spec.notes
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_manifest_cannot_keep_us_busy(host: Host) -> None:
     many = tuple(f"/data{number}:/x{number}:ro" for number in range(5000))

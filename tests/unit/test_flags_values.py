@@ -457,6 +457,7 @@ COMPANY = st.lists(st.sampled_from(COMPLETE), max_size=5)
 PAIRS = COMPANY.flatmap(lambda chosen: st.tuples(st.just(chosen), st.permutations(chosen)))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(PAIRS)
 def test_no_order_of_options_changes_the_verdict(tmp_path_factory: pytest.TempPathFactory, pair: Any) -> None:
@@ -480,6 +481,7 @@ def stays_refused(directory: Path, refused: list[str], company: list[list[str]])
     assert decision(directory, *after, *refused).verdict == "deny"
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(OF_ITSELF), COMPANY)
 def test_no_company_makes_a_refusal_harmless(

@@ -170,6 +170,7 @@ def test_hooks_that_link_to_a_script(host: Host) -> None:
 # --- trees that are made to cost ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_many_guards_deep_down_cost_little(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each needs a mount for every folder above it; the folders are counted once, and the count has a bound."""
     deep = host.directory / "/".join(["a"] * 400)

@@ -14,6 +14,8 @@ import pexpect
 import pytest
 from jupyter_client.manager import start_new_kernel
 
+pytestmark = pytest.mark.slow
+
 EVIL = (
     "\x1b]0;PWNED\x07\x1b[2J\x1b[1;1H\x9b2J\u202egnp\u2066\u2028FORGED\u2029FORGED\nFORGED\r\nFORGED\rFORGED"
     "\x85FORGED\x0bFORGED\u200b\u3164\U000e0041\x7f<img src=http://evil.test/x>![x](http://evil.test/y)$\\rule{9px}{9px}$"

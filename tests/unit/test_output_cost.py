@@ -29,6 +29,8 @@ from skill_magic.views import card
 from skill_magic.views.panel_state import Pane
 from skill_magic.views.stream import StreamView
 
+pytestmark = pytest.mark.slow
+
 SMALL, LARGE = 1 << 16, 1 << 19
 CHUNK = 1 << 16
 

@@ -98,6 +98,7 @@ asking = st.lists(grants, min_size=1, max_size=60)
 changes = st.dictionaries(st.sampled_from(("image", "volumes", "user")), st.sampled_from(HOSTILE), max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(asking, min_size=1, max_size=6),
@@ -406,6 +407,7 @@ def test_what_is_worse_in_company_is_said(
     assert all(text.startswith(start) for text, start in zip(found, clauses, strict=True))
 
 
+@pytest.mark.slow
 def test_a_long_manifest_costs_no_more_than_its_length(host: Host) -> None:
     def cost(number: int) -> float:
         one = decision(host, "s", [f"env:{'V' * 100}{n}" for n in range(number)])
