@@ -66,7 +66,7 @@ class Saved:
             raise SkillError(
                 f"the log of this run cannot be read: {self.path}: {error.strerror}",
                 f"logs are kept for {KEEP_DAYS} days, {KEEP_RUNS:,} of them, {KEEP_BYTES >> 30} GiB at most; "
-                "`--stdout FILE` keeps what a tool writes",
+                "`skill clean` removes them all; `--stdout FILE` keeps what a tool writes",
             ) from None
 
 

@@ -81,6 +81,7 @@ class Life:
         self.heard = 0.0  # the last sign of life of the engine
         self._stdin: bytes | BinaryIO = b"" if stdin is None else stdin
         self._broken_input = ""
+        self._unread = False
         self._said = b""  # the start of standard error
         self._reason = ""
         self._check_image = check_image
@@ -276,7 +277,10 @@ class Life:
                 attachment.send(self._stdin)
             except BaseException as error:  # a file of the caller's: whatever its `read` raises
                 if self.ended.is_set():
-                    return  # the tool had no need of the rest
+                    self._unread = isinstance(
+                        self._stdin, bytes
+                    )  # a caller's stream is told of by the caller
+                    return
                 # Half an input must not pass for a whole one: the tool is stopped before it sees an end.
                 self._broken_input = f"the input broke off: {str(error) or type(error).__name__}"
                 self.stopper.stop("failed")
@@ -341,6 +345,8 @@ class Life:
             end = replace(end, reason=self._reason)
         if state.get("OOMKilled") and end.state == "finished":
             self._tell(Note("a process of the tool was killed for want of memory, but the tool went on"))
+        if self._unread and end.state == "finished":
+            self._tell(Note("the tool ended before it had read all of its input"))
         if harsher := self.stopper.harsher:
             self._tell(Note(harsher))
         dropped = self.channel.dropped()

@@ -52,5 +52,7 @@ def _named_by_variables(host: Host) -> Iterator[str]:
     """Files and folders that the person's own variables tell programs to run or to load code from."""
     for name in ENV_CODE:
         for place in host.environment.get(name, "").split(os.pathsep)[:MOST_PLACES]:
-            if place.startswith("/") and "\0" not in place:
-                yield posixpath.normpath(place)
+            if (
+                place and "\0" not in place
+            ):  # a relative one is one of the directory that a program is started in
+                yield posixpath.normpath(os.path.join(host.directory, place))

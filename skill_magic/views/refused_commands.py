@@ -31,7 +31,7 @@ _LAST = 4096
 _WIDTH = 80
 """Characters of an error that are shown."""
 
-_NOT_WRITTEN = b"Not overwriting - exiting"
+_NOT_WRITTEN = (b"Not overwriting - exiting", b"already exists. Exiting.")
 
 _CODE = {
     **dict.fromkeys(("python", "python3"), ("-c",)),
@@ -59,7 +59,7 @@ def notes(spec: RunSpec, end: Finished, output: SavedOutput) -> Iterator[str]:
         return
     if program == "redis-cli" and spec.stdin:
         yield from filter(None, [_of_redis(output)])
-    if program == "ffmpeg" and _NOT_WRITTEN in _end(output.stderr):
+    if program == "ffmpeg" and any(said in _end(output.stderr) for said in _NOT_WRITTEN):
         yield "ffmpeg wrote nothing: the file is there already; -y before the arguments overwrites it"
     if spec.stdin and program in _CODE and _code_alone(spec.args, _CODE[program]):
         yield (

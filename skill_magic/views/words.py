@@ -33,7 +33,6 @@ _SHOWN = 32 * 1024  # bytes of a stream's start, and of its end, in which the ca
 
 # What a shell and Docker mean by these; 128 + n is death by signal n (see signal(7)).
 _EXIT_CODES = {
-    125: "the engine could not start the container",
     126: "a command exists but cannot be executed: it is not executable, or a directory",
     127: "a command was not found: it, or the interpreter or loader that it asks for, is not in the image, "
     "or the first line of a script ends in CRLF",

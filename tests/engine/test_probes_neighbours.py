@@ -267,12 +267,12 @@ def test_settings_without_end_are_refused(project: Project) -> None:
 
 def test_what_variables_name_is_read_only(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write()
-    names = ("start.py", "tools/run", "gitconfig")
+    names = ("start.py", "tools/run", "gitconfig", "bin/run")
     for name in names:
         (project.path / name).parent.mkdir(exist_ok=True)
         (project.path / name).write_text("theirs\n")
     monkeypatch.setenv("PYTHONSTARTUP", str(project.path / "start.py"))
-    monkeypatch.setenv("PATH", f"{project.path}/tools:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{project.path}/tools:./bin::{os.environ['PATH']}")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(project.path / "gitconfig"))
     found = project.attempts(
         "\n".join(f"attempt({name!r}, lambda: open({name!r}, 'w').close())" for name in names)

@@ -138,3 +138,9 @@ def test_options_of_ours_that_went_to_the_tool() -> None:
     with pytest.raises(SkillTimeout) as timed_out:
         road.settle(RunResult("tool", (), "i", "timeout", 124, 1.0, 0.0), request)
     assert hint not in timed_out.value.hint
+
+
+def test_an_exit_code_of_the_tools_own_is_no_word_of_the_engine() -> None:
+    """125 is what ``docker run`` ends with where the engine fails; here that is another error."""
+    result = RunResult("tool", (), "debian:12", state="failed", exit_code=125, duration=1.0, started=0.0)
+    assert words.state(result) == "failed: exit code 125"
