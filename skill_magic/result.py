@@ -221,7 +221,7 @@ class Recorder:
         return self._result
 
     def _make(self) -> RunResult:
-        from .views import hints, refused_commands
+        from .views import hints, silent_failures
 
         spec = self._spec
         began = self._started.time if self._started else self._created
@@ -268,7 +268,7 @@ class Recorder:
                     [
                         *notes,  # first, for a card ends after some
                         *([unwritten] if unwritten and tolerated else []),
-                        *refused_commands.notes(spec, end, output),
+                        *silent_failures.notes(spec, end, output),
                         *hints.on_success(spec, end, shown, self._habits, self._host),
                         *self._planted(),
                         *self._notes,

@@ -11,7 +11,7 @@ from policy_helpers import make_host, make_spec
 from skill_magic.events import Finished
 from skill_magic.output import Saved, SavedOutput, saved
 from skill_magic.spec import RunSpec
-from skill_magic.views.refused_commands import notes
+from skill_magic.views.silent_failures import notes
 
 
 def note(spec: RunSpec, end: Finished, output: SavedOutput) -> str:
@@ -27,7 +27,7 @@ def spec(tmp_path: Path) -> RunSpec:
     return make_spec(make_host(tmp_path), entrypoint="redis-cli", stdin=True)
 
 
-def test_refused_commands_are_counted_and_the_first_is_shown(spec: RunSpec) -> None:
+def test_silent_failures_are_counted_and_the_first_is_shown(spec: RunSpec) -> None:
     said = note(spec, END, saved(REPLIES))
     assert "2 were refused: ERR unknown command 'nope'" in said
     assert "1 was refused" in note(spec, END, saved(b"NOAUTH Authentication required.\n\n"))
