@@ -27,9 +27,13 @@ class InstalledOnly:
 
         :raises ModuleNotFoundError: there is none elsewhere: one in the current directory is not taken.
         """
-        if path is not None or name == PACKAGE:
+        if path is not None:
             return None  # a module of a package that has been found
         kept = [entry for entry in sys.path if not _current(entry)]
+        if (
+            name == PACKAGE
+        ):  # loaded anew (%reload_ext); a checkout that is the current directory is found as ever
+            return PathFinder.find_spec(name, kept)
         if len(kept) == len(sys.path) or not _on_our_behalf(sys._getframe(1), kept):
             return None
         found = PathFinder.find_spec(name, kept)

@@ -64,6 +64,14 @@ class TooManyError(Exception):
 
 
 _SECTION = re.compile(r"\[[^\]]*\]")
+_COMMANDS = frozenset(
+    """
+    hookspath fsmonitor editor pager sshcommand clean smudge process driver command textconv external program helper cmd
+    askpass uploadpack receivepack gitproxy sequence
+    """.split()  # noqa: SIM905
+)
+"""Keys that name what git runs, without their sections."""
+
 _WORDS = re.compile(r"[\s\"';&|()<>`$={}!,]+")
 """What stands between the words of a command."""
 
@@ -81,52 +89,92 @@ def pointed(pointer: str, own: Settings, budget: Budget) -> Iterator[str]:
     """``pointer`` (a ``.git``, or a bare repository), where it points if it is a file (a worktree's or a submodule's
     own directory, and the repository that it belongs to), and hooks and settings kept elsewhere.
 
+    A tool sees what is guarded. So that it cannot learn from that what stands in files which it does not see, settings
+    in the work tree count as far as they lie there, and of those elsewhere only commands do.
+
     :param own: the person's own settings of git.
     :raises TooManyError: its settings include more files than are looked at.
     """
     yield pointer
+    base = os.path.dirname(pointer)
+    reader = _Reader(base, budget)
     directories = [pointer]
-    first = _lines(pointer, budget)[:1]
+    first = reader.lines(pointer)[:1]
     if first and first[0].startswith("gitdir:"):
-        directories.append(
-            resolve(os.path.join(os.path.dirname(pointer), first[0].removeprefix("gitdir:").strip()))
-        )
-    for common in _lines(os.path.join(directories[-1], "commondir"), budget)[:1]:
+        directories.append(resolve(os.path.join(base, first[0].removeprefix("gitdir:").strip())))
+    for common in reader.lines(os.path.join(directories[-1], "commondir"))[:1]:
         directories.append(resolve(os.path.join(directories[-1], common)))
     yield from directories[1:]
     for directory in directories:
         yield from _hooks(os.path.join(directory, "hooks"))
         files = [os.path.join(directory, name) for name in ("config", "config.worktree")]
-        pairs = list(own.pairs)
-        for settings in _included([*files, *own.files], budget):
+        commands = [(key, value) for key, value in own.pairs if _is_command(key, value)]
+        for settings in reader.included([*files, *own.files]):
             yield settings
-            pairs += _pairs(settings, budget)
-        for key, value in pairs:
+            inside = reader.inside(settings)
+            commands += [pair for pair in reader.pairs(settings) if inside or _is_command(*pair)]
+        for key, value in commands:
             if key == "hookspath" and value:
-                for base in (os.path.dirname(pointer), directory):  # the second is a bare repository's
-                    yield from _hooks(_clean(base, value))
-            yield from _programs(value, os.path.dirname(pointer), budget)
+                for folder in (base, directory):  # the second is a bare repository's
+                    yield from _hooks(_clean(folder, value))
+            yield from reader.programs(value)
 
 
-def _included(settings: list[str], budget: Budget) -> Iterator[str]:
-    """These files of settings, and those that they include in turn, each by its own folder.
+def _is_command(key: str, value: str) -> bool:
+    """Whether git runs what a key names; an alias does where it begins so."""
+    return key in _COMMANDS or value.startswith("!")
 
-    :raises TooManyError: there are more than :data:`MOST_SETTINGS`; what the others name nobody would look at.
-    """
-    seen = dict.fromkeys(settings)
-    waiting = list(settings)
-    while waiting:
-        file = waiting.pop(0)
-        yield file
-        for included in _settings(file, "path", budget):
-            # A file that is a link has two folders that the path could be of.
-            for folder in dict.fromkeys((os.path.dirname(file), os.path.dirname(resolve(file)))):
-                place = _clean(folder, included)
-                if place not in seen:
-                    seen[place] = None
-                    waiting.append(place)
-        if len(seen) > MOST_SETTINGS:
-            raise TooManyError
+
+class _Reader:
+    """Reads files of git's for the work tree ``base``."""
+
+    def __init__(self, base: str, budget: Budget) -> None:
+        self._base = base
+        self._real = resolve(base)
+        self._budget = budget
+
+    def inside(self, path: str) -> bool:
+        """Whether a file really lies in the work tree."""
+        return below(resolve(path), self._real)
+
+    def lines(self, path: str) -> list[str]:
+        """As :func:`_lines`; none of a file that is in the work tree by a link alone."""
+        return [] if below(path, self._base) and not self.inside(path) else _lines(path, self._budget)
+
+    def pairs(self, path: str) -> Iterator[tuple[str, str]]:
+        """As :func:`_pairs`."""
+        return _pairs(self.lines(path))
+
+    def included(self, settings: list[str]) -> Iterator[str]:
+        """These files of settings, and those that they include in turn, each by its own folder.
+
+        :raises TooManyError: there are more than :data:`MOST_SETTINGS`; what the others name nobody would look at.
+        """
+        seen = dict.fromkeys(settings)
+        waiting = list(settings)
+        while waiting:
+            file = waiting.pop(0)
+            yield file
+            inside = self.inside(file)
+            for included in (value for key, value in self.pairs(file) if key == "path" and value):
+                # A file that is a link has two folders that the path could be of.
+                for folder in dict.fromkeys((os.path.dirname(file), os.path.dirname(resolve(file)))):
+                    place = _clean(folder, included)
+                    if place not in seen and (self.inside(place) or not inside):
+                        seen[place] = None
+                        waiting.append(place)
+            if len(seen) > MOST_SETTINGS:
+                raise TooManyError
+
+    def programs(self, value: str) -> Iterator[str]:
+        """The files of the work tree that a command in the settings names: filters, a monitor, an editor, aliases."""
+        for word in _WORDS.split(value)[:MOST_WORDS]:
+            self._budget.words -= 1
+            if self._budget.words < 0:
+                raise TooManyError
+            place = _clean(self._base, word)
+            if word and below(place, self._base) and os.path.isfile(place):
+                yield place
 
 
 def _hooks(folder: str) -> Iterator[str]:
@@ -136,40 +184,25 @@ def _hooks(folder: str) -> Iterator[str]:
         yield from (entry.path for entry in itertools.islice(entries, MOST_HOOKS) if entry.is_symlink())
 
 
-def _programs(value: str, base: str, budget: Budget) -> Iterator[str]:
-    """The files of the work tree that a command in the settings names: filters, a monitor, an editor, aliases."""
-    for word in _WORDS.split(value)[:MOST_WORDS]:
-        budget.words -= 1
-        if budget.words < 0:
-            raise TooManyError
-        place = _clean(base, word)
-        if word and below(place, base) and os.path.isfile(place):
-            yield place
-
-
 def _clean(base: str, path: str) -> str:
     return posixpath.normpath(os.path.join(base, os.path.expanduser(path)))
 
 
 def _submodules(root: str, budget: Budget) -> Iterator[str]:
-    for path in list(_settings(os.path.join(root, ".gitmodules"), "path", budget))[:MOST_SUBMODULES]:
+    found = _Reader(root, budget).pairs(os.path.join(root, ".gitmodules"))
+    for path in [value for key, value in found if key == "path" and value][:MOST_SUBMODULES]:
         place = posixpath.normpath(os.path.join(root, path))
         if below(place, root) and place != root:
             yield os.path.join(place, ".git")
 
 
-def _settings(path: str, name: str, budget: Budget) -> Iterator[str]:
-    """The values that a file of git's gives one key, in whatever section."""
-    return (value for key, value in _pairs(path, budget) if key == name and value)
-
-
-def _pairs(path: str, budget: Budget) -> Iterator[tuple[str, str]]:
+def _pairs(lines: list[str]) -> Iterator[tuple[str, str]]:
     """The keys of a file of git's settings, in small letters and without their sections, with their values.
 
     The syntax is that of git-config(1).
     """
     waiting = ""
-    for line in _lines(path, budget):
+    for line in lines:
         line = waiting + line
         # An odd number of backslashes at the end joins the next line.
         if (len(line) - len(line.rstrip("\\"))) % 2:

@@ -39,11 +39,17 @@ def trust(command: Command, door: Door) -> Answer:
     if decision.verdict == "deny" or decision.verdict == "error":
         decision.raise_for_verdict()
     if decision.verdict == "allow":
-        return Answer(
-            [Text(f"{decision.name} asks for nothing that needs your trust", good=True)],
-            {"granted": [], "asked": []},
-        )
+        back = f"; `{door.line(f'trust {decision.name} --revoke')}` takes it back"
+        nothing = f"{decision.name} asks for nothing that needs your trust"
+        words = f"{decision.name} has what it asks for{back}" if _has_grants(decision, door) else nothing
+        return Answer([Text(words, good=True)], {"granted": [], "asked": []})
     return _ask(decision, command, door, images=decision is not before)
+
+
+def _has_grants(decision: Decision, door: Door) -> bool:
+    from ..policy import trust as grants
+
+    return decision.skill is not None and bool(grants.grants_for(decision.skill, door.host))
 
 
 def _decision(command: Command, door: Door) -> Decision:

@@ -238,3 +238,38 @@ def test_settings_of_git_that_cost_are_refused_soon(host: Host) -> None:
         decision = evaluate(skill, Request("t"), host, grants=frozenset(), judge=judge)
         assert "mount-guards" in codes(decision.violations)
     assert time.process_time() - began < 10
+
+
+FOREIGN = {
+    "include": ("x.git/config", "[include]\n\tpath = {secret}\n"),
+    "a link": ("x.git/config", None),
+    "commondir": ("x.git/commondir", None),
+}
+
+
+@pytest.mark.parametrize("way", FOREIGN)
+def test_what_is_guarded_tells_nothing_of_files_elsewhere(host: Host, tmp_path: Path, way: str) -> None:
+    """A tool sees the mounts. A word of a file that it cannot read is no reason for one."""
+    name, text = FOREIGN[way]
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n[default]\n\tregion = hunter2\n\tclean = hunter2\n")
+    for folder in ("", "x.git/"):
+        put(host, f"{folder}hunter2")
+    put(host, "x.git/HEAD")
+    for folder in ("objects", "refs"):
+        (host.directory / "x.git" / folder).mkdir()
+    if text is None:
+        (host.directory / name).symlink_to(secret)
+    else:
+        put(host, name, text.format(secret=secret))
+    assert not any("hunter2" in target for target in read_only(host))
+
+
+def test_of_a_persons_own_settings_commands_count_alone(host: Host) -> None:
+    put(host, ".git/config")
+    put(host, "Jane")
+    put(host, "tools/editor")
+    (host.home / ".gitconfig").write_text("[user]\n\tname = Jane\n[core]\n\teditor = tools/editor -w\n")
+    guarded = read_only(host)
+    assert "/workdir/tools/editor" in guarded
+    assert "/workdir/Jane" not in guarded

@@ -139,3 +139,18 @@ def test_it_is_installed_once() -> None:
 
     skill_magic.imports.install()
     assert sum(isinstance(finder, InstalledOnly) for finder in sys.meta_path) == 1
+
+
+def test_the_package_itself_is_loaded_anew_from_where_it_is(folder: Path) -> None:
+    (folder / "skill_magic.py").write_text(THEIRS)
+    code = f"""
+sys.path.append({str(ROOT)!r})
+import importlib
+print(importlib.reload(skill_magic).__file__)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    start = "import sys, skill_magic\nsys.path.insert(0, '')\n"
+    command = [sys.executable, "-P", "-c", start + code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(ROOT / "skill_magic/__init__.py")
