@@ -13,8 +13,8 @@ import nbformat
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _NOT_RUN = (
     "!!! note\n"
-    "    This page was built without a Docker engine, so it has no outputs. `scripts/docs` executes the notebook where an\n"
-    "    engine answers.\n"
+    "    This page was built without a Docker engine, so it has no outputs. `scripts/docs` executes the notebook\n"
+    "    where an engine answers.\n"
 )
 
 

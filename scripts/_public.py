@@ -28,7 +28,9 @@ def _class_gaps(name: str, kind: type) -> Iterator[str]:
         yield name
     if dataclasses.is_dataclass(kind):
         described = _described(kind.__doc__)
-        yield from (f"{name}.{field.name}" for field in dataclasses.fields(kind) if field.name not in described)
+        yield from (
+            f"{name}.{field.name}" for field in dataclasses.fields(kind) if field.name not in described
+        )
     for member, value in vars(kind).items():
         if member.startswith("_"):
             continue

@@ -27,7 +27,7 @@ import skill_magic
 
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "build/docs/notebooks"
-"""Where scripts/docs executes them."""
+"""Where scripts/docs puts the executed ones, and the files of each in a folder of its name."""
 
 _DIRECTIVE = re.compile(r"^<!-- (?P<kind>table|file|section) (?P<what>.+) -->$", flags=re.M)
 _CODE_ROW = re.compile(r"^\| `([a-z0-9-]+)` \|", flags=re.M)
@@ -35,11 +35,17 @@ _MARKUP_LEFT = re.compile(r":(?:param|raises|returns|class|func|meth|mod|data)\b
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page for each notebook: the executed one where there is one."""
+    """Add a page for each notebook, the executed one where there is one, with the files that its outputs show."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         executed = EXECUTED / path.name
         text = notebook_page(executed if executed.exists() else path)
-        files.append(File.generated(config, f"tutorials/{path.stem}.md", content=text))
+        folder = f"tutorials/{path.stem}"
+        files.append(File.generated(config, f"{folder}/index.md", content=text))
+        for name in sorted(set(re.findall(r'(?:src|href)="\./([^"]+)"', text))):
+            shown = EXECUTED / path.stem / name
+            if not shown.is_file():
+                raise PluginError(f"{path.name}: an output shows {name}, which is not in {shown.parent}")
+            files.append(File.generated(config, f"{folder}/{name}", abs_src_path=str(shown)))
     return files
 
 

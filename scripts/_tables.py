@@ -33,6 +33,9 @@ SETTINGS = {
 }
 
 
+_PLACES: dict[tuple[str, ...], str] = {("magic",): "notebook", ("shell",): "shell"}
+
+
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -69,7 +72,7 @@ def tables() -> dict[str, str]:
                     + ", ".join(w for w in (option.short, option.long) if w)
                     + f"{' ' + option.value if option.value else ''}`",
                     option.meaning,
-                    {("magic",): "notebook", ("shell",): "shell"}.get(option.doors, "both"),
+                    _PLACES.get(option.doors, "both"),
                 )
                 for option in OPTIONS.values()
             ),

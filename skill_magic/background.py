@@ -33,7 +33,9 @@ _stopped_at_exit: set[Handle] = set()
 
 
 class Handle:
-    """A run in the background, from :func:`start`, :func:`attach` or ``%skill --bg``::
+    """A run in the background, from :func:`start`, :func:`attach` or ``%skill --bg``.
+
+    For example::
 
         handle = skill_magic.start("ffmpeg", ["-i", "in.mp4", "out.webm"])
         handle.state, handle.logs()
