@@ -10,6 +10,7 @@ Directives of a page, each alone on its line:
 
 from __future__ import annotations
 
+import logging
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -30,8 +31,16 @@ EXECUTED = ROOT / "build/docs/notebooks"
 """Where scripts/docs puts the executed ones, and the files of each in a folder of its name."""
 
 _DIRECTIVE = re.compile(r"^<!-- (?P<kind>table|file|section) (?P<what>.+) -->$", flags=re.M)
+_TABLE_ROW = re.compile(r"^\|.*\|$", flags=re.M)
 _CODE_ROW = re.compile(r"^\| `([a-z0-9-]+)` \|", flags=re.M)
+_FETCHED = {"stylesheet", "icon", "preload", "modulepreload", "preconnect", "manifest"}
 _MARKUP_LEFT = re.compile(r":(?:param|raises|returns|class|func|meth|mod|data)\b[^<]{0,40}:")
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Strict builds count the warnings that are logged, so ``--quiet`` would let a broken link through."""
+    if not logging.getLogger("mkdocs").isEnabledFor(logging.WARNING):
+        raise PluginError("--quiet hides the warnings that a strict build counts; leave it out")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -58,7 +67,12 @@ def on_page_markdown(markdown: str, page: Page, **kwargs: Any) -> str:
         except (KeyError, OSError) as error:
             raise PluginError(f"{page.file.src_uri}: {directive[0]}: there is no {error}") from error
 
-    return _DIRECTIVE.sub(fill, markdown)
+    return _TABLE_ROW.sub(_without_escapes, _DIRECTIVE.sub(fill, markdown))
+
+
+def _without_escapes(row: re.Match[str]) -> str:
+    """A pipe in code of a table is escaped for GitHub; here code is taken as it stands."""
+    return re.sub(r"`[^`\n]+`", lambda code: code[0].replace("\\|", "|"), row[0])
 
 
 def on_page_content(html: str, page: Page, **kwargs: Any) -> None:
@@ -90,7 +104,9 @@ class _Loaded(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        address = values.get("src") or (values.get("href") if tag == "link" else None) or ""
+        # Other links of the head (canonical, next) name pages; nothing is fetched for them.
+        fetched = tag == "link" and {*(values.get("rel") or "").split()} & _FETCHED
+        address = values.get("src") or (values.get("href") if fetched else None) or ""
         if re.match(r"(?:https?:)?//", address):
             self.addresses.append(address)
 
