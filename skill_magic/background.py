@@ -33,11 +33,13 @@ _stopped_at_exit: set[Handle] = set()
 
 
 class Handle:
-    """A run in the background.
+    """A run in the background, from :func:`start`, :func:`attach` or ``%skill --bg``.
 
-    >>> handle = skill_magic.start("ffmpeg", ["-i", "in.mp4", "out.webm"])      # doctest: +SKIP
-    >>> handle.state, handle.logs()                                             # doctest: +SKIP
-    >>> result = handle.wait()                                                  # doctest: +SKIP
+    For example::
+
+        handle = skill_magic.start("ffmpeg", ["-i", "in.mp4", "out.webm"])
+        handle.state, handle.logs()
+        result = handle.wait()
     """
 
     def __init__(self, run: Run, recorder: Recorder, spec: RunSpec, request: Request, view: View) -> None:
@@ -115,8 +117,9 @@ class Handle:
         """Wait for its end and return the result.
 
         :param timeout: seconds after which to give up waiting; the run goes on.
-        :raises TimeoutError: it still runs. :raises SkillError: it did not succeed (unless ``--no-raise``);
-            :class:`~skill_magic.errors.SkillStopped` where it was stopped.
+        :raises TimeoutError: it still runs.
+        :raises SkillError: it did not succeed (unless ``--no-raise``); :class:`~skill_magic.errors.SkillStopped` where
+            it was stopped.
         """
         if not self._over.wait(timeout):
             raise TimeoutError(f"{line(self.skill)} still runs after {timeout:g} s")
@@ -130,7 +133,10 @@ class Handle:
         self._run.stop()
 
     def logs(self, stream: Literal["stdout", "stderr"] | None = None) -> str:
-        """What it has written so far, the end of it where it is long; both streams in the order they came."""
+        """What it has written so far, the end of it where it is long; both streams in the order they came.
+
+        :param stream: only this one of the two.
+        """
         return self._recorder.text(stream)
 
     def chunks(self) -> list[tuple[str, bytes]]:

@@ -120,7 +120,12 @@ def _indent(text: str) -> int:
 
 
 class SkillError(_Told, Exception):
-    """Base of all errors of this package: a message, a hint, and ``lines()`` of both."""
+    """Base of all errors of this package: a message, a hint, and ``lines()`` of both.
+
+    :param message: what is wrong, one line of plain text.
+    :param hint: the way out; an empty string where the message says it already.
+    :param more: further lines of the message.
+    """
 
 
 class CommandError(SkillError):
@@ -145,7 +150,10 @@ class _Findings(SkillError):
 
 
 class SpecError(_Findings):
-    """Input that is not valid; nothing was asked of the engine."""
+    """Input that is not valid; nothing was asked of the engine.
+
+    :param violations: every fault, each a :class:`Violation`.
+    """
 
 
 class ManifestError(SpecError):
@@ -159,6 +167,7 @@ class SkillNotFound(SkillError):
 class PolicyError(_Findings):
     """The policy refuses the run; nothing was asked of the engine.
 
+    :param violations: every reason, each a :class:`Violation`.
     :param details: where each of the violations is told. Where this is said, the message has the gravest of
         them, and the lines are three: the message, the hint, and this.
     """
@@ -170,7 +179,10 @@ class PolicyError(_Findings):
         self.details = details
 
     def lines(self, width: int | None = None) -> list[str]:
-        """The error as the few lines that a person reads."""
+        """The error as the few lines that a person reads.
+
+        :param width: columns of a line; ``None``: as long as they are.
+        """
         if not self.details:
             # The hint says the command that asks for the grants; it need not stand behind each of them.
             return self._lines(without_offer(self.violations) if self.hint else self.violations, width)
@@ -218,7 +230,10 @@ class GpuUnavailable(EngineError):
 
 
 class RunError(SkillError):
-    """The tool was started and did not succeed. ``result`` holds all that is known of the run."""
+    """The tool was started and did not succeed. ``result`` holds all that is known of the run.
+
+    :param result: the :class:`RunResult`.
+    """
 
     def __init__(self, message: str, hint: str = "", *, result: RunResult, more: Sequence[str] = ()) -> None:
         super().__init__(message, hint, more=more)
@@ -248,6 +263,8 @@ class SkillInterrupted(_Told, KeyboardInterrupt):
 
     A :class:`KeyboardInterrupt` and no ``Exception``, so that ``except Exception`` in a loop does not swallow it. Sent
     to another process, it arrives as :class:`SkillStopped`.
+
+    :param result: the :class:`RunResult`.
     """
 
     def __init__(self, message: str, hint: str = "", *, result: RunResult, more: Sequence[str] = ()) -> None:

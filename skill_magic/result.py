@@ -34,22 +34,41 @@ SAMPLES = 600
 class RunResult:
     """One finished run. Times in seconds, sizes in bytes; ``None`` where it was too short to sample.
 
-    :param args: the tool's arguments;
-    :param command_line: the equivalent ``docker run`` line, secrets redacted.
+    :param skill: the skill's name.
+    :param args: the tool's arguments.
+    :param image: the image as the manifest names it.
+    :param state: ``finished``, or how else it ended: ``failed``, ``stopped``, ``timeout``, ``out-of-memory``,
+        ``killed``, ``lost`` (the engine).
+    :param exit_code: the tool's, ``None`` where it never started.
+    :param duration: how long the tool itself ran, without the container's set-up.
     :param started: seconds since the epoch.
-    :param memory_limit: the limit that was in force; :param timeout: the run's ``--timeout``.
-    :param error_text: why the tool could not be started: what a look at it told, else the engine's own words.
     :param output: all that the tool wrote; read it as ``stdout``, ``stderr`` or their ``…_bytes``.
+    :param digest: the image's digest in its registry, where it has one.
+    :param image_id: the image's id on the engine.
+    :param command_line: the equivalent ``docker run`` line, secrets redacted.
+    :param network: the network that the tool had, ``none`` where it had none.
+    :param cpu_seconds: processor time of all its processes.
+    :param peak_memory: the most memory that was seen in use.
+    :param memory_limit: the limit that was in force.
+    :param network_in: bytes received.
+    :param network_out: bytes sent.
+    :param block_in: bytes read from disks.
+    :param block_out: bytes written to disks.
+    :param timeout: the run's ``--timeout``.
+    :param error_text: why the tool could not be started: what a look at it told, else the engine's own words.
     :param files: what this run made or changed in the notebook's directory, in natural order. What a person or a
         program that is no skill wrote there meanwhile looks the same and is among them.
     :param unattributed_files: made or changed while another run could write there too: whose they are cannot be told.
         A note says so.
-    :param samples: usage over time, at most :data:`SAMPLES`.
+    :param directory: the notebook's directory, which the tool saw as ``/workdir``.
+    :param notes: what a person should know of the run: limits that were lowered, files that were left out.
+    :param samples: usage over time, at most 600.
     :param lines: ``FILE:LINE`` of manifest keys that concern the result (``memory``).
     :param shown_args: ``args`` as they may be shown and saved: secrets of the run replaced.
     :param hints: what else may be behind a failure, for its error.
     :param stdout_file: the file of the notebook's directory that standard output went to (``--stdout``), empty where it
-        is in ``stdout``. :param unwritten: it could not be written; ``error_text`` says why.
+        is in ``stdout``.
+    :param unwritten: the file of ``stdout_file`` could not be written; ``error_text`` says why.
     """
 
     skill: str
