@@ -273,7 +273,8 @@ def _input(request: Request, lent: int) -> BinaryIO | None:
             return None  # told of when it is run
         if decision.skill is None or decision.spec is None:
             return None
-        if not takes_stdin(decision.spec.args[len(decision.skill.leading_args) :]):
+        args = decision.spec.args[len(decision.skill.leading_args) :]
+        if not takes_stdin(args, decision.spec.entrypoint or ""):
             return None
     if os.isatty(lent):
         return cast(BinaryIO, Typed(lent)) if in_foreground(lent) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import posixpath
 import re
 import stat
 import struct
@@ -24,6 +25,42 @@ STDIN_WORDS = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "pip
 
 _FORMAT = re.compile("[A-Za-z][A-Za-z0-9]*:-")
 """ImageMagick's way to say so, with the format of the data. Only as the first argument: the last is the output."""
+
+
+def _psql(args: Sequence[str]) -> bool:
+    """Whether psql reads its commands from standard input."""
+    return not any(_PSQL_ELSEWHERE.match(word) for word in args)
+
+
+def _redis_cli(args: Sequence[str]) -> bool:
+    """Whether redis-cli reads its commands, or data for one, from standard input."""
+    if {"-x", "-X", "--pipe"} & set(args):
+        return True
+    words = iter(args)
+    for word in words:
+        if not word.startswith("-") or _REDIS_ELSEWHERE.match(word):
+            return False
+        if word in _REDIS_VALUES:
+            next(words, None)
+    return True
+
+
+_PSQL_ELSEWHERE = re.compile(r"-[A-Za-z0-9]*[cflV?]|--(?:command|file|list|help|version)\b")
+"""Options with which psql reads its commands elsewhere, or none: psql(1)."""
+
+_REDIS_ELSEWHERE = re.compile(
+    r"--(?:scan|stat|bigkeys|memkeys|keystats|hotkeys|latency|lru-test|replica|rdb|functions-rdb|eval|cluster|ldb"
+    r"|intrinsic|help|version|vset)|-v$"
+)
+_REDIS_VALUES = frozenset(
+    """
+    -h -p -t -s -a -u -r -i -n -d -D --user --pass --sni --cacert --cacertdir --cert --key --tls-ciphers
+    --tls-ciphersuites --show-pushes --count --pattern --quoted-pattern
+    """.split()  # noqa: SIM905
+)
+"""Options of redis-cli that do something else than commands, and those that have a value: ``redis-cli --help``."""
+
+_CLIENTS = {"psql": _psql, "redis-cli": _redis_cli}
 
 
 class SourceError(Exception):
@@ -41,10 +78,19 @@ Stdin = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Rea
 """What :func:`source` takes."""
 
 
-def takes_stdin(args: Sequence[str]) -> bool:
+def takes_stdin(args: Sequence[str], program: str = "") -> bool:
     """Whether a tool with these arguments gets its caller's standard input without being asked: one without
-    arguments, or one that an argument tells to read it."""
-    return not args or any(word in STDIN_WORDS for word in args) or _FORMAT.fullmatch(args[0]) is not None
+    arguments, one that an argument tells to read it, or a client of a database that has no command among them.
+
+    :param program: the entrypoint; a path or a name.
+    """
+    client = _CLIENTS.get(posixpath.basename(program))
+    return (
+        (client is not None and client(args))
+        or not args
+        or any(word in STDIN_WORDS for word in args)
+        or _FORMAT.fullmatch(args[0]) is not None
+    )
 
 
 def source(value: object) -> bytes | BinaryIO | None:

@@ -241,6 +241,8 @@ def _lines(path: str, budget: Budget) -> list[str]:
     :raises TooManyError: it is larger than :data:`MOST_BYTES`.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return []  # to open a pipe or a device can do something by itself
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):  # ValueError: a NUL in a path that a file of git's named
         return []

@@ -38,11 +38,10 @@ def places_named(
         for name in (*PROJECT_CODE, *MANIFESTS, ".gitmodules"):
             yield os.path.join(root, name)
         yield from git_directories(root, own, budget)
-    # The folder may be a part of a repository, whose own hooks and settings can lie in it.
+    # The folder may be a part of repositories, whose own hooks and settings can lie in it.
     for folder in Path(source).parents:
         if os.path.lexists(folder / ".git"):
             yield from pointed(str(folder / ".git"), own, budget)
-            break
     for file in (*files, *((host.notebook,) if host.notebook is not None else ())):
         yield str(file)
     yield from _named_by_variables(host)

@@ -44,6 +44,19 @@ def declared_volumes(context: Context, image: ImageFacts) -> Iterator[Violation]
                 "Do not use this image.",
             )
             continue
+        volume = next(
+            (each for each in context.spec.mounts if each.kind == "volume" and _within(path, each)), None
+        )
+        if volume is not None:
+            yield context.violation(
+                "target-volume",
+                "image",
+                written,
+                f"The image wants a volume in the one that is mounted at {context.target(volume)}, where an earlier run "
+                "may have put a link to anywhere.",
+                f"Mount something at {path}, mount the volume elsewhere, or use another image.",
+            )
+            continue
         around = inside(context.spec.mounts, path)
         if around is not None and not _is_folder(around, path):
             yield context.violation(
@@ -54,6 +67,12 @@ def declared_volumes(context: Context, image: ImageFacts) -> Iterator[Violation]
                 f"Create it first (the engine would make one that belongs to root), mount something at {path}, or use "
                 "another image.",
             )
+
+
+def _within(path: str, mount: Mount) -> bool:
+    """Whether a path of the container lies in a named volume, and is not its own place."""
+    target = clean(mount.target)
+    return mount.source is not None and below(path, target) and path != target
 
 
 def inside(mounts: Iterable[Mount], path: str) -> Mount | None:

@@ -175,11 +175,20 @@ _INSTALLED = frozenset(
 """Libraries of data people, beside the standard library's modules."""
 
 
+_TRIED = frozenset(
+    """
+    PySide2 PySide6 PyQt5 PyQt6 argcomplete brotli brotlicffi cchardet chardet dbus gi h2 java lz4 msgpack org orjson
+    paramiko psycopg2 rapidjson simplejson snappy socks ujson uvloop vms_lib wx zstandard zstd
+    """.split()  # noqa: SIM905
+)
+"""Modules that the standard library and common libraries try to import, and do without where there is none."""
+
+
 @lru_cache(maxsize=1)
 def shadowed() -> frozenset[str]:
     """The modules and packages that a file of the same name would be imported instead of: the standard library's,
     those of data people, and what is installed here."""
-    found = {*sys.stdlib_module_names, *_INSTALLED}
+    found = {*sys.stdlib_module_names, *_INSTALLED, *_TRIED, *_NAMESPACES}
     here = os.path.realpath(os.curdir)
     for place in sys.path:
         if not place or os.path.realpath(place) == here:

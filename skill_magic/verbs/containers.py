@@ -153,13 +153,10 @@ def _output(word: str, door: Door) -> Iterable[tuple[str, bytes]]:
     pool: list[Handle | Container | Finished] = [*_handles(), *finished.runs()]
     known = {one.name for one in pool}
     connected: Engine | None = None
-    if not any(word in (one.name, one.id) for one in pool):
-        try:
-            connected = road.connect(door.host)
-            pool += [one for one in engine.containers(connected) if one.name not in known]
-        except EngineError:
-            if not matching(word, pool):
-                raise
+    # A skill's name means a run of this process, where there is one.
+    if not matching(word, pool):
+        connected = road.connect(door.host)
+        pool += [one for one in engine.containers(connected) if one.name not in known]
     # A run that goes on or was kept is meant rather than one that is over.
     found = pick(word, pool, prefer=lambda one: not isinstance(one, Finished))
     if isinstance(found, Finished):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import grp
 import os
 import posixpath
+import pwd
 import re
 import stat
 from collections.abc import Iterator, Sequence
@@ -231,18 +232,31 @@ def _right(spec: RunSpec, host: Host, path: str) -> str:
     if facts.st_uid == host.uid or mode & wanted == wanted:
         return ""
     added = {str(facts.st_gid)} & {
+        *map(str, spec.groups),
         *spec.group_add,
         *(w.value for w in spec.wishes if w.option == "group-add"),
     }
     of_group = facts.st_gid in host.groups and (mode >> 3) & wanted == wanted
     if of_group and not added and facts.st_gid != host.gid:
         return f"{name} is yours through the group {_group(facts.st_gid)}, which the tool is not in"
+    shares = facts.st_gid == host.gid or bool(added)
+    if host.uid != 0 and shares and not of_group and path != ".":
+        owner = _user(facts.st_uid)
+        return f"{name} belongs to {owner}, and its group cannot write to it: {owner} can change that (chmod g+w)"
     if host.uid == 0 and not (facts.st_gid == host.gid and of_group):
         return (
             f"{name} belongs to the user {facts.st_uid}, and the tool runs as root without root's right "
             f"to pass over that: chown it, or chmod o+w"
         )
     return ""
+
+
+def _user(number: int) -> str:
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"the user {number}"
+    return name if re.fullmatch(r"[\w.-]{1,32}", name) else f"the user {number}"
 
 
 def _group(number: int) -> str:

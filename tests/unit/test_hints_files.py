@@ -251,3 +251,18 @@ def test_no_more_than_two(project: Path) -> None:
         )
     )
     assert len(said(project, stderr, network="none", code=135)) == hints_output.MOST
+
+
+def test_a_colleagues_file_in_a_team_directory(tmp_path: Path) -> None:
+    """The tool has the team's group; the file has no right for it."""
+    folder, me = shared(tmp_path)
+    file = folder / "team/a.png"
+    file.write_bytes(b"x")
+    group = folder.joinpath("team").stat().st_gid
+    os.chown(file, -1, group)
+    file.chmod(0o644)
+    (hint,) = said(folder, DENIED.format("team/a.png"), host=me, groups=(group,))
+    assert hint.startswith("team/a.png belongs to ")
+    assert hint.endswith("(chmod g+w)")
+    file.chmod(0o664)
+    assert said(folder, DENIED.format("team/a.png"), host=me, groups=(group,)) == []

@@ -463,9 +463,17 @@ def test_a_link_of_a_librarys_name_may_be_a_package(host: Host, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["mpl_toolkits/mplot3d/__init__.py", "google/protobuf.py", "sub/ruamel/yaml/main.py"]
+    "name",
+    [
+        "org.py",
+        "simplejson/__init__.py",
+        "backports.py",
+        "mpl_toolkits/mplot3d/__init__.py",
+        "google/protobuf.py",
+        "sub/ruamel/yaml/main.py",
+    ],
 )
-def test_a_module_in_a_namespace_package_is_told(host: Host, name: str) -> None:
+def test_a_module_that_would_be_found_first_is_told(host: Host, name: str) -> None:
     after = begin(host)
     put(host, name)
     put(host, "mine/protobuf.py")

@@ -200,3 +200,28 @@ def test_the_callers_input_counts(pipe: tuple[int, int]) -> None:
     lent = CallerInput(reader)
     os.write(writer, b"abc")
     assert (lent.read(10), lent.taken, lent.at_end) == (b"abc", 3, False)
+
+
+@pytest.mark.parametrize(
+    ("program", "args", "expected"),
+    [
+        ("psql", ("-h", "db", "-U", "postgres"), True),
+        ("/usr/bin/psql", ("--csv",), True),
+        ("psql", ("-h", "db", "-c", "select 1"), False),
+        ("psql", ("-Atc", "select 1"), False),
+        ("psql", ("--command=select 1",), False),
+        ("psql", ("-f", "a.sql"), False),
+        ("psql", ("--version",), False),
+        ("redis-cli", ("-h", "db", "-n", "2"), True),
+        ("redis-cli", ("-h", "db", "GET", "a"), False),
+        ("redis-cli", ("-h", "db", "--scan"), False),
+        ("redis-cli", ("-x", "SET", "a"), True),
+        ("redis-cli", ("--pipe",), True),
+        ("python3", ("-h", "db"), False),
+        ("", ("-h", "db"), False),
+    ],
+)
+def test_a_client_of_a_database_without_a_command_reads_them(
+    program: str, args: tuple[str, ...], expected: bool
+) -> None:
+    assert takes_stdin(args, program) is expected

@@ -11,8 +11,8 @@ from skill_magic.engine.image_links import _real
 from skill_magic.errors import EngineError
 from skill_magic.host import Host
 from skill_magic.mounts import mounts
-from skill_magic.policy.rules import check
-from skill_magic.spec import Mount, RunSpec
+from skill_magic.policy.rules import check, check_image
+from skill_magic.spec import ImageFacts, Mount, RunSpec
 
 
 @pytest.fixture
@@ -83,6 +83,14 @@ def test_a_working_directory_in_a_volume(host: Host) -> None:
     assert check(spec_of(host, "kept:/v", working_dir="/v"), host) == ()
     (found,) = check(spec_of(host, "kept:/v", working_dir="/v/x"), host)
     assert (found.code, found.field) == ("target-volume", "working_dir")
+
+
+def test_a_volume_of_the_image_in_a_named_volume(host: Host) -> None:
+    image = ImageFacts("i", volumes=("/v/x", "/other"))
+    spec = spec_of(host, "kept:/v")
+    assert codes(check_image(spec, image, host)) == ["target-volume"]
+    assert codes(check_image(spec_of(host, "kept:/v/x"), image, host)) == []
+    assert codes(check_image(spec_of(host), image, host)) == []
 
 
 LINKS = {
