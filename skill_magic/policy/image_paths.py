@@ -52,8 +52,8 @@ def declared_volumes(context: Context, image: ImageFacts) -> Iterator[Violation]
                 "target-volume",
                 "image",
                 written,
-                f"The image wants a volume in the one that is mounted at {context.target(volume)}, where an earlier run "
-                "may have put a link to anywhere.",
+                f"The image wants a volume in the one mounted at {context.target(volume)}, where an earlier run may "
+                "have put a link to anywhere.",
                 f"Mount something at {path}, mount the volume elsewhere, or use another image.",
             )
             continue
