@@ -1,10 +1,12 @@
-"""Neighbours: other runs of this person that can write where a run is about to be mounted.
+"""Neighbours: other runs of this person while one is started.
 
-The engine finds the source of a mount by its path, in the moment of the start. A tool that runs already, with the same
-folder mounted, could swap a folder of that path for a link in this very moment, and swap it back before anybody looks
-again. So such containers stand still from the last look at the paths to the first look after the start. All runs of a
-person are started one after the other: a run that starts meanwhile in a folder further up would not stand still, and
-the end of another start would let one go on too early.
+The engine finds the source of a mount by its path, in the moment of the start. A tool that runs already, with a folder
+mounted that lies on the way, could swap a folder of that path for a link in this very moment, and swap it back before
+anybody looks again. So all containers that can write to a folder of the host stand still from the last look at the
+paths to the first look after the start. Which folder that is does not count: since a container was started its folder
+may have been moved to the path in question, and it keeps what it has open. All runs of a person are started one after
+the other: a run that starts meanwhile would not stand still, and the end of another start would let one go on too
+early.
 """
 
 from __future__ import annotations
@@ -41,17 +43,16 @@ def held(engine: Engine, spec: RunSpec, host: Host) -> Iterator[None]:
 
     :raises EngineError: one of them cannot be paused, or another start does not end; nothing was started.
     """
-    sources = _sources(spec)
-    if not sources or not engine.local:
+    if not engine.local or not any(mount.kind == "bind" for mount in spec.mounts):
         yield
         return
     paused: list[str] = []
     with _alone(host) as alone:
         try:
-            for container in _writing(engine, sources):
+            for container in _writing(engine):
                 if not alone:
                     raise EngineError(
-                        "another run can write to this directory, and no lock keeps other starts from letting it go on",
+                        "another run goes on meanwhile, and no lock keeps other starts from letting it write",
                         f"make {host.data_dir} writable, or wait until the other run has ended",
                     )
                 if _pause(engine, container):
@@ -82,10 +83,6 @@ def beside(engine: Engine, spec: RunSpec, own: str) -> list[Beside]:
         if name != own and Other(name, theirs, 0.0).meets(roots):
             found.append(Beside(name, theirs, float(entry.get("Created") or 0)))
     return found
-
-
-def _sources(spec: RunSpec) -> set[str]:
-    return {mount.source for mount in spec.mounts if mount.kind == "bind" and mount.source}
 
 
 @contextlib.contextmanager
@@ -126,11 +123,11 @@ def _locked(descriptor: int) -> bool:
             return True
 
 
-def _writing(engine: Engine, sources: set[str]) -> list[str]:
-    """The running containers of this person that can rename something on the way to one of ``sources``."""
+def _writing(engine: Engine) -> list[str]:
+    """The running containers of this person that can write to a folder of the host."""
     key = engine.key
     found = [entry for entry in _on(engine) if entry.get("State") != "paused"]
-    return [str(entry["Id"]) for entry in found if own_name(key, entry) and _can_write(entry, sources)]
+    return [str(entry["Id"]) for entry in found if own_name(key, entry) and any(_written(entry))]
 
 
 def _on(engine: Engine) -> list[Mapping[str, Any]]:
@@ -138,14 +135,6 @@ def _on(engine: Engine) -> list[Mapping[str, Any]]:
         filters = {"label": [LABEL + "session"], "status": ["running", "paused"]}
         found: list[Mapping[str, Any]] = engine.api.containers(filters=filters)
     return found
-
-
-def _can_write(entry: Mapping[str, Any], sources: set[str]) -> bool:
-    for source in _written(entry):
-        root = source.rstrip("/") + "/"
-        if any(source.startswith(root) and source != root for source in sources):
-            return True
-    return False
 
 
 def _written(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -168,7 +157,7 @@ def _pause(engine: Engine, container: str) -> bool:
             if _still(engine, container):
                 return False
             raise EngineError(
-                "another run can write to this directory and cannot be paused for the start of this one",
+                "another run goes on that cannot be paused for the start of this one",
                 "wait until it has ended, or stop it",
             ) from error
     return True

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,22 +68,58 @@ def test_a_run_that_can_write_there_stands_still_while_another_starts(
     assert beside.state == "running"
 
 
-def test_a_run_elsewhere_goes_on(
+def starts(monkeypatch: pytest.MonkeyPatch, look: Callable[[], bool]) -> list[bool]:
+    """What ``look`` sees in the moment of each start."""
+    from docker.api.container import ContainerApiMixin
+
+    seen: list[bool] = []
+    start = ContainerApiMixin.start
+
+    def watched(self: Any, container: str, *args: Any, **options: Any) -> Any:
+        seen.append(look())
+        return start(self, container, *args, **options)
+
+    monkeypatch.setattr(ContainerApiMixin, "start", watched)
+    return seen
+
+
+def test_a_run_whose_folder_was_moved_since_stands_still_too(
     project: Project, beside: Handle, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    asked: list[str] = []
-    pause = neighbours._pause
+    """The engine knows its folder by the name of before; what it has mounted lies where it is now."""
+    seen = starts(monkeypatch, lambda: paused(beside))
+    other = Project(tmp_path / "other")
+    other.path.mkdir()
+    other.write('volumes = ["./moved:/data:ro"]')
+    project.path.rename(other.path / "moved")
+    try:
+        assert other.run("print(1)").ok
+    finally:
+        (other.path / "moved").rename(project.path)
+    assert seen == [True]
+    assert not paused(beside)
+    assert beside.state == "running"
 
-    def watched(engine: Engine, container: str) -> bool:
-        asked.append(container)
-        return pause(engine, container)
 
-    monkeypatch.setattr(neighbours, "_pause", watched)
-    other = Project(tmp_path / "elsewhere")
+def test_a_run_that_can_write_nowhere_goes_on(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    project.write('volumes = [".:/workdir:ro"]')
+    handle = skill_magic.start("x", ["-c", SLEEPS], directory=project.path)
+    until = time.monotonic() + 20
+    while "ready" not in str(handle.logs()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    seen = starts(monkeypatch, lambda: paused(handle))
+    other = Project(tmp_path / "other")
     other.path.mkdir()
     other.write()
     assert other.run("print(1)").ok
-    assert asked == []
+    assert seen == [False]
+    handle.stop()
+    handle.stop()
+    while not handle.done:
+        time.sleep(0.05)
 
 
 def test_what_cannot_be_paused_refuses_the_start(
