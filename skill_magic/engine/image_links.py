@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..spec import ImageFacts, RunSpec
     from .connect import Engine
 
-__all__ = ["check"]
+__all__ = ["check", "real_path"]
 
 MOST = 40
 """Links that are followed from one path, as the kernel has it."""
@@ -68,6 +68,14 @@ def check(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> None:
 
 def _hash(engine: Engine, path: str) -> str:
     return hmac.new(engine.key, os.fsencode(path), hashlib.sha256).hexdigest()
+
+
+def real_path(engine: Engine, container: str, path: str) -> str:
+    """Where a path of the image leads, step by step as the kernel goes: an engine works out ``..`` as text.
+
+    :param container: one of the image that has no mounts. :raises EngineError: as :func:`_real`.
+    """
+    return _real(path, (), functools.partial(_link, engine, container))
 
 
 def _real(path: str, mounted: Collection[str], link: Callable[[str], str]) -> str:

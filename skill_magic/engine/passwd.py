@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import EngineError
 from ..spec import Mount
-from . import image_look, made
+from . import image_links, image_look, made
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -148,7 +148,9 @@ def _of_image(
 ) -> list[str]:
     """Files of the image, read out of a container that is never started; empty where it has none."""
     with image_look.opened(engine, spec, host, facts) as container:
-        return [made.read(engine, container, path, follow=follow) for path in paths]
+        if follow:
+            paths = tuple(image_links.real_path(engine, container, path) for path in paths)
+        return [made.read(engine, container, path, follow=False) for path in paths]
 
 
 def _write(file: Path, text: str) -> None:
