@@ -17,6 +17,7 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,17 @@ if TYPE_CHECKING:
     from ..spec import ImageFacts, RunSpec
     from .connect import Engine
 
-__all__ = ["check", "real_path"]
+__all__ = ["Facts", "check", "real_path", "stat"]
 
 MOST = 40
 """Links that are followed from one path, as the kernel has it."""
 
 GO_LINK = 1 << 27
 """``os.ModeSymlink`` of Go's io/fs, in which the engine tells a file's mode."""
+
+
+GO_TYPE = 0x8F280000
+"""All bits of that mode for a type; a regular file has none of them."""
 
 
 def check(engine: Engine, spec: RunSpec, host: Host, facts: ImageFacts) -> None:
@@ -107,21 +112,44 @@ def _real(path: str, mounted: Collection[str], link: Callable[[str], str]) -> st
     return done
 
 
-def _link(engine: Engine, container: str, path: str) -> str:
-    """Where a link of the image leads; empty for what is none, or is not there."""
+@dataclass(frozen=True)
+class Facts:
+    """What an engine says of a path of an image.
+
+    :param regular: whether it is a regular file. :param link: where it leads, if it is a link: followed to the end, as
+        the engine does. Empty for what is none.
+    """
+
+    regular: bool
+    link: str = ""
+
+
+def stat(engine: Engine, container: str, path: str) -> Facts | None:
+    """The facts of a path, not followed; ``None`` where there is nothing.
+
+    :raises EngineError: the engine refuses, or its answer is not understood.
+    """
     api = engine.api
     url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
     with translate(f"look at {path} of the image"), api.head(url, params={"path": path}) as answer:
         if answer.status_code == 404:
-            return ""
+            return None
         api._raise_for_status(answer)
         packed = answer.headers.get("X-Docker-Container-Path-Stat", "")
     try:
-        stat: dict[str, Any] = json.loads(base64.b64decode(packed))
-        if not int(stat["mode"]) & GO_LINK:
-            return ""
+        found: dict[str, Any] = json.loads(base64.b64decode(packed))
+        mode = int(found["mode"])
+        link = str(found.get("linkTarget") or "") if mode & GO_LINK else ""
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(f"the engine does not say what {path} of the image is") from error
+    return Facts(not mode & GO_TYPE, link)
+
+
+def _link(engine: Engine, container: str, path: str) -> str:
+    """Where a link of the image leads; empty for what is none, or is not there."""
+    facts = stat(engine, container, path)
+    if facts is None or facts.regular or not facts.link:
+        return ""
     # What the engine calls the target has been followed to its end in the image, also through links that a mount
     # will hide; only the link itself says where its next step leads.
     return made.link_text(engine, container, path)

@@ -154,8 +154,8 @@ class Life:
             self._check_image(facts)
         if said := unstarted.note(self.engine, self.spec, facts):
             self._tell(Note(said))
+        passwd.check_files(self.engine, self.spec, self.host, facts)  # first: see there
         image_links.check(self.engine, self.spec, self.host, facts)
-        passwd.check_files(self.engine, self.spec, self.host, facts)
         spec = passwd.with_numbers(self.engine, self.spec, self.host, facts)
         spec = passwd.with_entry(self.engine, spec, self.host, facts)
         if self._stopping():

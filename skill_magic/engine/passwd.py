@@ -148,9 +148,24 @@ def _of_image(
 ) -> list[str]:
     """Files of the image, read out of a container that is never started; empty where it has none."""
     with image_look.opened(engine, spec, host, facts) as container:
+        for path in (GROUP, PATH):
+            _be_a_file(engine, container, path)
         if follow:
             paths = tuple(image_links.real_path(engine, container, path) for path in paths)
         return [made.read(engine, container, path, follow=False) for path in paths]
+
+
+def _be_a_file(engine: Engine, container: str, path: str) -> None:
+    """An engine that reads a file out of an image looks the names of its owners up in the image's own account files, so
+    that these are asked for by their modes first.
+
+    :raises EngineError: it is neither a file nor missing.
+    """
+    facts = image_links.stat(engine, container, path)
+    if facts is not None and facts.link:
+        facts = image_links.stat(engine, container, facts.link)
+    if facts is not None and not facts.regular:
+        raise EngineError(f"the image's {path} is not a file")
 
 
 def _write(file: Path, text: str) -> None:
