@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,21 @@ if TYPE_CHECKING:
     from ..spec import RunSpec
     from .connect import Engine
 
-__all__ = ["beside", "held"]
+__all__ = ["beside", "held", "release"]
 
 PATIENCE = 60.0
 """Seconds that a start waits for another one; the engine needs about a seventh of one."""
+
+
+LOCK = "starts.lock"
+"""In the data directory; it holds the ids of what is paused."""
+
+MOST_BYTES = 1 << 16
+
+ENDING = 2.0
+"""Seconds in which a container that cannot be paused may still be about to end."""
+
+_ID = re.compile("[0-9a-f]{64}")
 
 
 @contextlib.contextmanager
@@ -47,20 +59,52 @@ def held(engine: Engine, spec: RunSpec, host: Host) -> Iterator[None]:
         yield
         return
     paused: list[str] = []
-    with _alone(host) as alone:
+    with _alone(host) as lock:
         try:
+            if lock is not None:
+                _release(engine, lock)
             for container in _writing(engine):
-                if not alone:
+                if lock is None:
                     raise EngineError(
                         "another run goes on meanwhile, and no lock keeps other starts from letting it write",
                         f"make {host.data_dir} writable, or wait until the other run has ended",
                     )
+                os.pwrite(lock, f"{container}\n".encode(), os.fstat(lock).st_size)
                 if _pause(engine, container):
                     paused.append(container)
             yield
         finally:
             for container in paused:
                 _go_on(engine, container)
+            if lock is not None:
+                os.ftruncate(lock, 0)
+
+
+def release(engine: Engine, host: Host) -> None:
+    """Let go on what the start of another run has paused whose process was killed in that moment. Nothing while a start
+    is going on; never raises for what it cannot do."""
+    path = host.data_dir / LOCK
+    try:
+        if not path.stat().st_size:
+            return
+        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _release(engine, lock)
+    except OSError:
+        return  # somebody starts a run
+    finally:
+        os.close(lock)
+
+
+def _release(engine: Engine, lock: int) -> None:
+    """Let go on what the lock's file lists, which its last holder had no time for."""
+    for container in os.pread(lock, MOST_BYTES, 0).decode("ascii", "replace").split():
+        if _ID.fullmatch(container):
+            _go_on(engine, container)
+    os.ftruncate(lock, 0)
 
 
 def beside(engine: Engine, spec: RunSpec, own: str) -> list[Beside]:
@@ -86,21 +130,21 @@ def beside(engine: Engine, spec: RunSpec, own: str) -> list[Beside]:
 
 
 @contextlib.contextmanager
-def _alone(host: Host) -> Iterator[bool]:
-    """One start at a time, over all processes of this person: whether that is so. It is not where no lock can be had (a
-    data directory that cannot be written, a file system without locks).
+def _alone(host: Host) -> Iterator[int | None]:
+    """One start at a time, over all processes of this person: the file that is locked. ``None`` where no lock can be
+    had (a data directory that cannot be written, a file system without locks).
 
     :raises EngineError: another start has not ended in :data:`PATIENCE`.
     """
     try:
         host.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(host.data_dir / "starts.lock", flags, 0o600)
+        descriptor = os.open(host.data_dir / LOCK, flags, 0o600)
     except OSError:
-        yield False
+        yield None
         return
     try:
-        yield _locked(descriptor)
+        yield descriptor if _locked(descriptor) else None
     finally:
         os.close(descriptor)
 
@@ -148,19 +192,24 @@ def _pause(engine: Engine, container: str) -> bool:
     """Whether it stands still by our doing; not where it has ended meanwhile, or somebody else has paused it."""
     import docker.errors
 
+    until = time.monotonic() + ENDING
     with translate("pause a run beside"):
-        try:
-            engine.api.pause(container)
-        except docker.errors.NotFound:
-            return False
-        except docker.errors.APIError as error:
-            if _still(engine, container):
+        while True:
+            try:
+                engine.api.pause(container)
+                return True
+            except docker.errors.NotFound:
                 return False
-            raise EngineError(
-                "another run goes on that cannot be paused for the start of this one",
-                "wait until it has ended, or stop it",
-            ) from error
-    return True
+            except docker.errors.APIError as error:
+                if _still(engine, container):
+                    return False
+                if time.monotonic() < until:  # its process has ended, and the engine does not know yet
+                    time.sleep(0.05)
+                    continue
+                raise EngineError(
+                    "another run goes on that cannot be paused for the start of this one",
+                    "wait until it has ended, or stop it",
+                ) from error
 
 
 def _still(engine: Engine, container: str) -> bool:

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from . import neighbours
 from .failures import lost
 from .usage import Sampler
 
@@ -108,6 +109,7 @@ class Watch:
                 life.stopper.stop("timeout")
             if elapsed >= FIRST:
                 self._sample()
+            neighbours.release(self._engine, life.host)
         if not self._answers():
             life.lose(lost(TimeoutError()))
             self._over.set()

@@ -15,7 +15,7 @@ import pytest
 
 import skill_magic
 from skill_magic.background import Handle
-from skill_magic.engine import Engine, neighbours
+from skill_magic.engine import Engine, connect, neighbours
 from skill_magic.errors import EngineError
 from skill_magic.host import discover
 
@@ -164,6 +164,42 @@ def test_a_start_that_never_ends_is_told(project: Project, monkeypatch: pytest.M
     with neighbours._alone(host), pytest.raises(EngineError, match="runs start one by one"):
         project.run("print('must not run')")
     assert project.run("print(1)").ok
+
+
+def test_what_a_killed_start_has_paused_goes_on(project: Project, beside: Handle) -> None:
+    """Its process had no time to let it go on; the run sees to it itself."""
+    host = discover(project.path)
+    identity = docker("inspect", "-f", "{{.Id}}", beside.name)
+    docker("pause", identity)
+    (host.data_dir / neighbours.LOCK).write_text(f"{identity}\n")
+    until = time.monotonic() + 20
+    while paused(beside):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert (host.data_dir / neighbours.LOCK).read_text() == ""
+    docker("pause", identity)  # by a person: that is left alone
+    time.sleep(1.5)
+    assert paused(beside)
+    assert project.run("print(1)").ok
+    assert paused(beside)
+    docker("unpause", identity)
+
+
+def test_a_run_that_is_about_to_end_is_waited_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a moment the engine says that a container runs whose process has ended."""
+    import docker.errors
+
+    tries: list[str] = []
+    api = connect(discover(project.path)).api
+
+    def refused(container: str) -> None:
+        tries.append(container)
+        raise docker.errors.APIError("OCI runtime pause failed: container not running")
+
+    monkeypatch.setattr(type(api), "pause", lambda self, container: refused(container))
+    monkeypatch.setattr(neighbours, "_still", lambda engine, container: len(tries) > 2)
+    assert neighbours._pause(connect(discover(project.path)), "x") is False
+    assert len(tries) == 3
 
 
 def test_without_a_lock_nothing_starts_beside_one_that_can_write_there(

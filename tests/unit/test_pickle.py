@@ -196,7 +196,9 @@ def test_threads_and_an_event_loop_survive_a_stop() -> None:
         work = [asyncio.to_thread(be_stopped, code) for code in (3, 4)]
         return list(await asyncio.gather(*work, return_exceptions=True))
 
-    assert [type(each) for each in asyncio.run(both())] == [SkillStopped, SkillStopped]
+    with ThreadPoolExecutor(1) as pool:  # where a browser is driven this thread has a loop already
+        ended = pool.submit(lambda: asyncio.run(both())).result(60)
+    assert [type(each) for each in ended] == [SkillStopped, SkillStopped]
     with ThreadPoolExecutor(1) as pool:
         for code in (3, 4):
             assert type(pool.submit(be_stopped, code).exception(60)) is SkillStopped
