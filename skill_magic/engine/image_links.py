@@ -116,12 +116,17 @@ def _real(path: str, mounted: Collection[str], link: Callable[[str], str]) -> st
 class Facts:
     """What an engine says of a path of an image.
 
-    :param regular: whether it is a regular file. :param link: where it leads, if it is a link: followed to the end, as
-        the engine does. Empty for what is none.
+    :param mode: as Go's io/fs has it. :param link: where it leads, if it is a link: followed to the end, as the engine
+        does. Empty for what is none.
     """
 
-    regular: bool
+    mode: int
     link: str = ""
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is a regular file."""
+        return not self.mode & GO_TYPE
 
 
 def stat(engine: Engine, container: str, path: str) -> Facts | None:
@@ -142,13 +147,13 @@ def stat(engine: Engine, container: str, path: str) -> Facts | None:
         link = str(found.get("linkTarget") or "") if mode & GO_LINK else ""
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(f"the engine does not say what {path} of the image is") from error
-    return Facts(not mode & GO_TYPE, link)
+    return Facts(mode, link)
 
 
 def _link(engine: Engine, container: str, path: str) -> str:
     """Where a link of the image leads; empty for what is none, or is not there."""
     facts = stat(engine, container, path)
-    if facts is None or facts.regular or not facts.link:
+    if facts is None or not facts.mode & GO_LINK:
         return ""
     # What the engine calls the target has been followed to its end in the image, also through links that a mount
     # will hide; only the link itself says where its next step leads.

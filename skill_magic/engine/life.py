@@ -277,9 +277,8 @@ class Life:
                 attachment.send(self._stdin)
             except BaseException as error:  # a file of the caller's: whatever its `read` raises
                 if self.ended.is_set():
-                    self._unread = isinstance(
-                        self._stdin, bytes
-                    )  # a caller's stream is told of by the caller
+                    # A caller's stream is told of by the caller.
+                    self._unread = isinstance(self._stdin, bytes)
                     return
                 # Half an input must not pass for a whole one: the tool is stopped before it sees an end.
                 self._broken_input = f"the input broke off: {str(error) or type(error).__name__}"

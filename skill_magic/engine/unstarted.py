@@ -10,10 +10,8 @@ is not there or whose first line ends in a carriage return, and for a program wh
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import io
-import json
 import os
 import posixpath
 import re
@@ -26,9 +24,9 @@ from .. import programs
 from ..errors import EngineError
 from ..policy.paths import resolve
 from ..policy.protected import below
-from . import image_look
+from . import image_links, image_look
 from .failures import translate
-from .image_links import GO_LINK
+from .image_links import GO_LINK, GO_TYPE, Facts
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -41,8 +39,6 @@ SAID = 500
 """Bytes of the start of standard error in which signs of a program that did not start are looked for."""
 
 _GO_DIRECTORY = 1 << 31
-_GO_IRREGULAR = 0x8F280000
-"""All type bits of Go's io/fs: what has none of them is a regular file."""
 
 _HOPS = 8
 _DIRECTORIES = 16
@@ -149,6 +145,7 @@ class _Look:
     """
 
     def __init__(self, engine: Engine, container: str, spec: RunSpec, config: Mapping[str, Any]) -> None:
+        self._engine, self._container = engine, container
         self._api = engine.api
         self._local = engine.local
         self._mounts = sorted(spec.mounts, key=lambda mount: len(mount.target), reverse=True)
@@ -165,10 +162,10 @@ class _Look:
             facts = self._stat(path)
             if facts is None:
                 continue
-            mode = int(facts["mode"])
+            mode = facts.mode
             if mode & _GO_DIRECTORY:
                 return f"{path} is a directory and no program"
-            if mode & _GO_IRREGULAR:
+            if not facts.regular:
                 return ""
             if not mode & 0o111:
                 return f"{path} is not executable: chmod +x"
@@ -185,24 +182,15 @@ class _Look:
         folders = self._path.split(":")[:_DIRECTORIES]
         return [posixpath.join(self._directory, folder, program) for folder in folders]
 
-    def _stat(self, path: str) -> dict[str, Any] | None:
-        """The engine's words on a path, links followed; ``None`` where there is nothing."""
+    def _stat(self, path: str) -> Facts | None:
+        """The facts of a path, links followed; ``None`` where there is nothing."""
         for _ in range(_HOPS):
             if (place := self._on_host(path)) is not None:
                 return _stat_of(place)
-            with translate(f"look at {path}"), self._api.head(self._url, params={"path": path}) as answer:
-                if answer.status_code == 404:
-                    return None
-                self._api._raise_for_status(answer)
-                packed = answer.headers.get("X-Docker-Container-Path-Stat", "")
-            try:
-                facts: dict[str, Any] = json.loads(base64.b64decode(packed))
-                mode, target = int(facts["mode"]), str(facts.get("linkTarget") or "")
-            except (ValueError, KeyError, TypeError) as error:
-                raise EngineError(f"the engine does not say what {path} is") from error
-            if not mode & GO_LINK:
+            facts = image_links.stat(self._engine, self._container, path)
+            if facts is None or not facts.mode & GO_LINK:
                 return facts
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), facts.link))
         return None
 
     def _on_host(self, path: str) -> str | None:
@@ -245,7 +233,7 @@ class _Look:
         return b""
 
 
-def _stat_of(place: str) -> dict[str, Any] | None:
+def _stat_of(place: str) -> Facts | None:
     """As the engine would say it of a file of its own."""
     try:
         mode = os.lstat(place).st_mode
@@ -253,8 +241,8 @@ def _stat_of(place: str) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise EngineError(f"{place} cannot be looked at") from error
-    kind = 0 if stat.S_ISREG(mode) else _GO_DIRECTORY if stat.S_ISDIR(mode) else _GO_IRREGULAR & ~GO_LINK
-    return {"mode": stat.S_IMODE(mode) & 0o777 | kind}
+    kind = 0 if stat.S_ISREG(mode) else _GO_DIRECTORY if stat.S_ISDIR(mode) else GO_TYPE & ~GO_LINK
+    return Facts(stat.S_IMODE(mode) & 0o777 | kind)
 
 
 def _head_of(place: str) -> bytes:

@@ -18,6 +18,7 @@ from skill_magic.host import Host, discover
 from skill_magic.spec import RunSpec
 
 from . import people
+from .kernels import ours
 from .probes import Person, Project, project_in
 
 PYTHON = "python:3.12-slim"
@@ -153,6 +154,17 @@ def wait_until() -> Callable[..., Any]:
         return value
 
     return wait
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory to work in, and nothing of ours left running for it."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    until = time.monotonic() + 5
+    while (left := ours(tmp_path)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert left == []
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,9 @@ from pace import pace
 
 import skill_magic
 
-from .kernels import ours
-
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("folder")]
 
 READ = "import sys; sys.stdout.write(sys.stdin.read().upper())"
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    until = time.monotonic() + 5
-    while (left := ours(tmp_path)) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert left == []
 
 
 def test_standard_input_in_three_forms(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,16 +21,6 @@ WRITES = (
     "open(sys.argv[1], 'w').write('x'); time.sleep(float(sys.argv[3]))"
 )
 """Writes its first argument after some seconds, and goes on for some."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    until = time.monotonic() + 5
-    while (left := ours(tmp_path)) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert left == []
 
 
 def writer(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,21 +15,11 @@ import pytest
 import skill_magic
 from skill_magic.engine import session
 
-from .kernels import Kernel, ours
+from .kernels import Kernel
 
 pytestmark = pytest.mark.engine
 
 SLEEPER = 'import time; print("ready", flush=True); time.sleep(60)'
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    until = time.monotonic() + 5
-    while (left := ours(tmp_path)) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert left == []
 
 
 @pytest.fixture
